@@ -267,7 +267,8 @@ class VirtualNetwork(Generic[AddressT]):
                     self.send(data, source=local, destination=remote, now=now)
             if stop is not None and stop():
                 return now
-            due = [t for x in (*cores, self.link) if (t := x.next_timer()) is not None]
+            timers = [core.next_timer() for core in cores] + [self.link.next_timer()]
+            due = [t for t in timers if t is not None]
             if not due or min(due) > until:
                 return now
             rounds = 0 if min(due) > now else rounds + 1
