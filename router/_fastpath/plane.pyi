@@ -1,0 +1,162 @@
+"""
+The compiled data plane: one sans-IO core, driven by a thread (``run``) or, in tests, by hand.
+
+Ids are chosen by the caller: ``index | generation << 16`` with ``index`` below the capacity of its
+kind; a command or an event with a stale generation changes nothing. Commands are copied into a ring
+and executed in order on the plane's thread; they return False when the ring is full. All times are
+CLOCK_MONOTONIC microseconds.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+EVENT_VALIDATED: int  # (EVENT_VALIDATED, transport_id, at_us, address, port, first)
+EVENT_DATAGRAM: int  # (EVENT_DATAGRAM, transport_id, at_us, data): DTLS from a validated address
+EVENT_SSRC: int  # (EVENT_SSRC, transport_id, at_us, ssrc, payload_type, mid, rid, repaired_rid)
+EVENT_CONSENT_LOST: int  # (EVENT_CONSENT_LOST, transport_id, at_us)
+EVENT_STREAM_STARTED: int  # (EVENT_STREAM_STARTED, stream_id, at_us): its first valid packet
+EVENT_BYE: int  # (EVENT_BYE, stream_id, at_us)
+EVENT_SLOT_STARTED: int  # (EVENT_SLOT_STARTED, slot_id, at_us): first packet after a bind
+
+EXTENSION_MID: int
+EXTENSION_RID: int
+EXTENSION_REPAIRED_RID: int
+EXTENSION_AUDIO_LEVEL: int
+EXTENSION_ABS_SEND_TIME: int
+EXTENSION_TRANSPORT_CC: int
+EXTENSION_VIDEO_ORIENTATION: int
+EXTENSION_TOFFSET: int
+EXTENSION_PLAYOUT_DELAY: int
+EXTENSION_VIDEO_CONTENT_TYPE: int
+EXTENSION_COLOR_SPACE: int
+EXTENSION_DEPENDENCY_DESCRIPTOR: int
+
+FORMAT_OPAQUE: int
+FORMAT_OPUS: int
+FORMAT_VP8: int
+FORMAT_H264: int
+FORMAT_VP9: int
+FORMAT_AV1: int
+
+PAYLOAD_RTX: int  # flag in payload_in: the payload type is RTX of the codec in the low bits
+
+@final
+class DataPlane:
+    """
+    One data plane: peers, streams and slots behind one UDP socket.
+
+    :param max_transports: Capacity, at most 65,535; likewise the other capacities.
+    :param command_slots: Capacity of the command ring, a power of two.
+    :param event_slots: Capacity of the event ring, a power of two.
+    :param seed: Seeds SSRC-independent randomness (RTCP jitter); 0 draws one.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_transports: int = 4096,
+        max_streams: int = 8192,
+        max_slots: int = 65536 - 1,
+        command_slots: int = 4096,
+        event_slots: int = 4096,
+        seed: int = 0,
+    ) -> DataPlane: ...
+
+    # The thread. bind() opens the socket; run() blocks without the GIL until stop().
+    def bind(self, address: str, port: int, *, receive_buffer: int, send_buffer: int) -> int:
+        """Open the UDP socket (dual stack for ``::``) and return its port. :raises OSError:"""
+    def run(self) -> None:
+        """Run the loop until :meth:`stop`. :raises DataPlaneError: when it ends with a failure."""
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int:
+        """Return the eventfd that becomes readable when events wait."""
+    def next_events(self, limit: int = 256) -> list[tuple[Any, ...]]:
+        """Return up to ``limit`` events, oldest first, and forget them (clears the eventfd)."""
+
+    # Commands.
+    def define_codec(self, codec: int, payload_format: int, clock_rate: int) -> bool:
+        """Describe codec number ``codec`` (1..63), the same for all transports of this plane."""
+    def add_transport(self, transport_id: int, ufrag: bytes, password: bytes) -> bool:
+        """Add a peer with our ICE credentials; it is answered at once by its ufrag."""
+    def restart_transport(self, transport_id: int, ufrag: bytes, password: bytes) -> bool:
+        """Accept new credentials too; the old ones die when the new ones are first used."""
+    def set_keys(
+        self,
+        transport_id: int,
+        profile: int,
+        receive_key: bytes,
+        receive_salt: bytes,
+        send_key: bytes,
+        send_salt: bytes,
+    ) -> bool:
+        """
+        Install SRTP master keys (16 bytes) and salts (12 or 14 bytes).
+
+        :param profile: 7 (AEAD_AES_128_GCM) or 1 (AES128_CM_HMAC_SHA1_80), as in RFC 5764/7714.
+        """
+    def configure_transport(
+        self,
+        transport_id: int,
+        *,
+        payload_in: bytes,
+        payload_out: bytes,
+        rtx_out: bytes,
+        extensions_in: bytes,
+        extensions_out: bytes,
+        transport_cc: bool,
+        remb: bool,
+        cname: bytes,
+    ) -> bool:
+        """
+        Install what SDP negotiated; may be repeated.
+
+        :param payload_in: 128 bytes: codec number of each payload type, 0 for none, or'd with
+            ``PAYLOAD_RTX`` where the payload type is that codec's RTX.
+        :param payload_out: 64 bytes: payload type of each codec number, 0 for none.
+        :param rtx_out: 64 bytes: RTX payload type of each codec number, 0 for none.
+        :param extensions_in: 256 bytes: ``EXTENSION_*`` of each extmap id, 0 for none.
+        :param extensions_out: 16 bytes: extmap id (1..14) of each ``EXTENSION_*``, 0 for none.
+        :param transport_cc: The peer takes transport-wide feedback for what it sends.
+        :param remb: It takes REMB (used when transport_cc is false).
+        :param cname: Our SDES CNAME towards this peer, at most 63 bytes.
+        """
+    def send_datagram(self, transport_id: int, data: bytes) -> bool:
+        """Send DTLS to the selected address; dropped (counted) when none is validated."""
+    def remove_transport(self, transport_id: int) -> bool:
+        """Forget the peer with all its streams and slots; sends RTCP BYE for its slots."""
+    def add_stream(
+        self, stream_id: int, transport_id: int, ssrc: int, rtx_ssrc: int, *, video: bool
+    ) -> bool:
+        """Accept an inbound SSRC (with its RTX SSRC or 0)."""
+    def remove_stream(self, stream_id: int) -> bool: ...
+    def add_slot(
+        self, slot_id: int, transport_id: int, ssrc: int, rtx_ssrc: int, *, video: bool
+    ) -> bool:
+        """Add a down-link slot: an outbound SSRC (with RTX SSRC or 0) that can be re-pointed."""
+    def bind_slot(self, slot_id: int, stream_id: int) -> bool:
+        """
+        Forward ``stream_id`` on the slot from its next key frame on (audio: at once).
+
+        Sequence numbers and timestamps go on from what the slot sent before. A key frame is
+        requested. 0 unbinds.
+        """
+    def remove_slot(self, slot_id: int) -> bool: ...
+    def request_key_frame(self, stream_id: int) -> bool: ...
+
+    # Facts, read in place while the thread runs.
+    def counters(self) -> dict[str, int]:
+        """Return all counters of the plane (packets, bytes, drops by reason, RTCP, rings...)."""
+    def transport_stats(self, transport_id: int) -> dict[str, Any] | None: ...
+    def stream_stats(self, stream_id: int) -> dict[str, Any] | None: ...
+    def slot_stats(self, slot_id: int) -> dict[str, Any] | None: ...
+
+    # By hand: only while no thread runs. The same core without socket and clock.
+    def receive_datagrams(
+        self, datagrams: Sequence[tuple[bytes, tuple[str, int]]], now_us: int
+    ) -> None:
+        """Take one wake-up's datagrams with their source addresses, then forward."""
+    def handle_timer(self, now_us: int) -> None: ...
+    def next_timer(self) -> int: ...
+    def datagrams_to_send(self) -> list[tuple[bytes, tuple[str, int]]]:
+        """Return what would have been sent, GSO runs already split, and forget it."""
