@@ -1,0 +1,1 @@
+"""What outlives a call: rooms, participants and tracks in a database."""
