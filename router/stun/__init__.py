@@ -1,0 +1,72 @@
+"""STUN: messages, attributes, integrity, client transactions and answers (RFC 8489)."""
+
+from .attributes import (
+    ERROR_CODE,
+    FINGERPRINT,
+    ICE_CONTROLLED,
+    ICE_CONTROLLING,
+    MAPPED_ADDRESS,
+    MESSAGE_INTEGRITY,
+    MESSAGE_INTEGRITY_SHA256,
+    NONCE,
+    PRIORITY,
+    REALM,
+    SOFTWARE,
+    UNKNOWN_ATTRIBUTES,
+    USE_CANDIDATE,
+    USERNAME,
+    XOR_MAPPED_ADDRESS,
+    AttributeType,
+    ErrorCode,
+)
+from .integrity import long_term_key
+from .message import (
+    Attribute,
+    Message,
+    MessageClass,
+    Method,
+    new_transaction_id,
+    parse_message,
+)
+from .responder import (
+    BindingResult,
+    check_binding_request,
+    respond_to_binding_request,
+    serialize_binding_error,
+    serialize_binding_success,
+)
+from .transaction import ClientTransaction, TransactionState
+
+__all__ = [
+    "ERROR_CODE",
+    "FINGERPRINT",
+    "ICE_CONTROLLED",
+    "ICE_CONTROLLING",
+    "MAPPED_ADDRESS",
+    "MESSAGE_INTEGRITY",
+    "MESSAGE_INTEGRITY_SHA256",
+    "NONCE",
+    "PRIORITY",
+    "REALM",
+    "SOFTWARE",
+    "UNKNOWN_ATTRIBUTES",
+    "USERNAME",
+    "USE_CANDIDATE",
+    "XOR_MAPPED_ADDRESS",
+    "Attribute",
+    "AttributeType",
+    "BindingResult",
+    "ClientTransaction",
+    "ErrorCode",
+    "Message",
+    "MessageClass",
+    "Method",
+    "TransactionState",
+    "check_binding_request",
+    "long_term_key",
+    "new_transaction_id",
+    "parse_message",
+    "respond_to_binding_request",
+    "serialize_binding_error",
+    "serialize_binding_success",
+]
