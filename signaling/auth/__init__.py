@@ -1,0 +1,7 @@
+"""Who may call: access tokens of participants, account and API keys of back ends."""
+
+from signaling.auth.access_token import AccessToken, TokenVerifier, mint_access_token
+from signaling.auth.account import Account
+from signaling.auth.basic import is_authentic
+
+__all__ = ["AccessToken", "Account", "TokenVerifier", "is_authentic", "mint_access_token"]
