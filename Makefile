@@ -1,0 +1,89 @@
+# make serve   set up everything in this checkout and serve on http://localhost:8080
+# make test    set up everything and run all that CI runs
+# make help    the other targets
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON ?= python3
+SERVE_FLAGS ?=
+
+SYSTEM_BUILD := gcc libc6-dev make python3-dev python3-venv npm
+SYSTEM_TEST  := chromium firefox-esr fonts-dejavu-core openssl simple-whip-client \
+                gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+                gstreamer1.0-nice
+
+SOURCES := pyproject.toml setup.py $(wildcard router/_fastpath/*.pyx router/_fastpath/*.pxd router/_fastpath/*.h)
+
+.PHONY: help serve test lint types unit browser acceptance sanitize tsan bench clean
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+serve: $(VENV)/.serve signaling/web/bundle/twilio-video.min.js ## serve in development mode
+	$(BIN)/parlour serve --dev $(SERVE_FLAGS)
+
+test: lint types unit browser sanitize tsan ## everything that CI runs
+
+lint: $(VENV)/.test ## style, imports, Cython
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint router/_fastpath
+	$(BIN)/lint-imports
+
+types: $(VENV)/.test ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(VENV)/.test ## tests without browsers
+	$(BIN)/python -m pytest -m "not browser and not acceptance"
+
+browser: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## Chromium and Firefox with the SDK
+	$(BIN)/python -m pytest -m "browser and not acceptance"
+
+acceptance: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## the long runs
+	$(BIN)/python -m pytest -m acceptance
+
+sanitize: $(VENV)/.test ## the data plane's tests on an ASan and UBSan build
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/native/run_sanitized.sh
+
+tsan: $(VENV)/.test ## the rings under ThreadSanitizer
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/native/run_tsan.sh
+
+bench: $(VENV)/.test ## nanoseconds per packet of each stage
+	$(BIN)/python -m benchmarks micro
+
+clean: ## forget everything that was built
+	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c signaling/web/bundle tests/browser/node_modules
+
+# A tool that is missing is installed where that is possible; where it is not, the error says what to install.
+define need
+	@for package in $(1); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	for tool in $(2); do command -v $$tool >/dev/null || absent="$$absent $$tool"; done; \
+	if [ -n "$$absent" ] && [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then echo "please install:$$missing"; exit 1; fi; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+endef
+
+$(VENV)/.made:
+	$(call need,$(SYSTEM_BUILD),gcc npm $(PYTHON))
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	$(BIN)/pip install -q --upgrade pip
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.made $(SOURCES)
+	$(BIN)/pip install -q --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.serve
+	$(call need,$(SYSTEM_TEST),chromium firefox-esr simple-whip-client openssl)
+	$(BIN)/pip install -q --group dev
+	@touch $@
+
+signaling/web/bundle/twilio-video.min.js: | $(VENV)/.serve
+	$(BIN)/parlour page install
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	cd tests/browser && npm ci --silent
+	@touch $@
