@@ -78,9 +78,7 @@ class Page:
 
     async def run(self, script: str, argument: Any = None) -> Any:
         """Call ``script``, the source of a (possibly async) function of one argument."""
-        return await self._bridge.call(
-            "evaluate", page=self._id, script=script, argument=argument
-        )
+        return await self._bridge.call("evaluate", page=self._id, script=script, argument=argument)
 
     @property
     def console(self) -> list[str]:
