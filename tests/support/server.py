@@ -1,0 +1,157 @@
+"""The server as a user starts it: the installed command in a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 15.0
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Return a port that nobody uses at the moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def free_udp_ports(count: int) -> int:
+    """Return the first of ``count`` consecutive UDP ports that nobody uses at the moment."""
+    for _ in range(50):
+        base = free_port(socket.SOCK_DGRAM)
+        try:
+            for port in range(base, base + count):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError(f"found no {count} consecutive free UDP ports")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The credentials of the server's one account."""
+
+    account_sid: str
+    auth_token: str
+    api_key_sid: str
+    api_key_secret: str
+
+
+class Server:
+    """A running server process."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, port: int, media_port: int, data_dir: Path
+    ) -> None:
+        self.process = process
+        self.port = port
+        self.media_port = media_port
+        self.data_dir = data_dir
+
+    @property
+    def url(self) -> str:
+        """The base URL of REST and the page."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def signaling_url(self) -> str:
+        """What a page gives as ``wsServer``."""
+        return f"ws://127.0.0.1:{self.port}/signaling"
+
+    @property
+    def account(self) -> Account:
+        """The account that the server made at its first start."""
+        stored = json.loads((self.data_dir / "account.json").read_text())
+        return Account(**{name: stored[name] for name in Account.__slots__})
+
+    async def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code; killed when it does not end."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal_number)
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+
+async def start_server(
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    media_threads: int = 1,
+    dev: bool = True,
+    settings: dict[str, str] | None = None,
+) -> Server:
+    """
+    Start ``parlour serve`` and wait until it is ready.
+
+    :param settings: Further settings, upper-case names without the ``PARLOUR_`` prefix.
+    :raises RuntimeError: when it does not become ready; the log is in the message.
+    """
+    port = port or free_port()
+    settings = settings or {}
+    media_port = int(settings.get("MEDIA_PORT") or free_udp_ports(media_threads))
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PARLOUR_")
+    } | {
+        "PARLOUR_HTTP_HOST": "127.0.0.1",
+        "PARLOUR_HTTP_PORT": str(port),
+        "PARLOUR_MEDIA_PORT": str(media_port),
+        "PARLOUR_MEDIA_THREADS": str(media_threads),
+        "PARLOUR_DATA_DIR": str(data_dir),
+        "PARLOUR_METRICS_BIND": f"127.0.0.1:{free_port()}",
+        **{f"PARLOUR_{name}": value for name, value in settings.items()},
+    }
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / "server.log"
+    command = [str(Path(sys.executable).parent / "parlour"), "serve", *(["--dev"] if dev else [])]
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=output, stderr=output
+        )
+    server = Server(process, port=port, media_port=media_port, data_dir=data_dir)
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    async with aiohttp.ClientSession() as http:
+        while True:
+            try:
+                async with http.get(f"{server.url}/readyz") as answer:
+                    if answer.status == 200:
+                        return server
+            except aiohttp.ClientError:
+                pass
+            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+                await server.stop(signal.SIGKILL)
+                raise RuntimeError(f"the server did not become ready:\n{log.read_text()[-4000:]}")
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running_server(
+    data_dir: Path,
+    *,
+    media_threads: int = 1,
+    dev: bool = True,
+    settings: dict[str, str] | None = None,
+) -> AsyncIterator[Server]:
+    """Run a server for the length of a ``with`` block and stop it as an operator would."""
+    server = await start_server(data_dir, media_threads=media_threads, dev=dev, settings=settings)
+    try:
+        yield server
+    finally:
+        await server.stop()
