@@ -1,0 +1,428 @@
+"""A room that goes on now: the pure room joined to the media node, the store and its views."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from router.errors import LocalProtocolError
+from router.node_events import (
+    NodeEvent,
+    PeerId,
+    ReceiverAssigned,
+    SourceAdded,
+    SourceId,
+    SourceRemoved,
+)
+from signaling.rooms import (
+    CompletionReason,
+    LeaveReason,
+    Participant,
+    ParticipantChanged,
+    ParticipantConnected,
+    ParticipantDisconnected,
+    ParticipantReconnected,
+    ParticipantReconnecting,
+    ParticipantView,
+    PublicationsChanged,
+    Room,
+    RoomCompleted,
+    RoomEvent,
+    SubscribeRules,
+    SubscriptionsChanged,
+    SubscriptionStarted,
+    SubscriptionStopped,
+    TrackChanged,
+    TrackPublished,
+    TrackRequest,
+    TrackUnpublished,
+    TrackView,
+)
+from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
+
+from .clock import Clock
+from .media_node import MediaNode
+from .recorder import Recorder
+
+_log = structlog.get_logger(__name__)
+
+
+class ParticipantLink(Protocol):
+    """
+    What a participant is told through: a signaling session, or a WHIP resource.
+
+    Called on the loop, one call at a time for each room. The first four only take note; what there
+    is to say is said in :meth:`flush`, so that everything which one command changed goes out
+    together and in order. All may command the room.
+    """
+
+    def participant_changed(self, view: ParticipantView) -> None:
+        """Take note that another participant has a new revision."""
+
+    def publications_changed(self) -> None:
+        """Take note that the participant's own publications have a new revision."""
+
+    def subscriptions_changed(self) -> None:
+        """Take note that what the participant receives has a new revision."""
+
+    def ended(self, reason: LeaveReason) -> None:
+        """Take note that the participant is no longer inside; nothing follows but a flush."""
+
+    def peer_event(self, event: NodeEvent) -> None:
+        """Act on what the media node reports of the participant's own peer."""
+
+    def flush(self) -> None:
+        """Tell the client what is new."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Member:
+    """What the service holds for a participant who is inside."""
+
+    link: ParticipantLink
+    peer_id: PeerId | None
+    record: ParticipantRecord
+    tracks: dict[str, TrackRecord]
+    """The records of the published tracks, by SID."""
+
+
+class LiveRoom:
+    """
+    One room in progress. Every command ends with :meth:`pump`.
+
+    :param room: The room's core.
+    :param record: Its row.
+    :param room_by_peer: The service's index, in which the room enters its peers.
+    :param changed: Called after each command with the room, to re-arm timers and forget the ended.
+    :param observe: Called with each domain event, after the room's own views.
+    """
+
+    def __init__(
+        self,
+        *,
+        room: Room,
+        record: RoomRecord,
+        node: MediaNode,
+        recorder: Recorder,
+        clock: Clock,
+        room_by_peer: dict[PeerId, "LiveRoom"],
+        changed: Callable[["LiveRoom"], None],
+        observe: Callable[["LiveRoom", RoomEvent], None],
+    ) -> None:
+        self.room = room
+        self.record = record
+        self._node = node
+        self._recorder = recorder
+        self._clock = clock
+        self._changed = changed
+        self._observe = observe
+        self._members: dict[str, _Member] = {}
+        self._sid_by_peer: dict[PeerId, str] = {}
+        self._room_by_peer = room_by_peer
+        self._pumping = False
+        self._log = _log.bind(room_sid=room.sid)
+
+    @property
+    def sid(self) -> str:
+        """Return the room's SID."""
+        return self.room.sid
+
+    # Commands of the views.
+
+    def join(
+        self,
+        *,
+        identity: str,
+        rules: SubscribeRules,
+        tracks: tuple[TrackRequest, ...],
+        tracks_revision: int | None,
+        peer_id: PeerId | None,
+        make_link: Callable[[Participant], ParticipantLink],
+    ) -> Participant:
+        """
+        Let somebody in.
+
+        :param peer_id: The participant's peer; the room closes it when the participant leaves.
+        :param make_link: Makes what the participant is told through.
+        :raises ApiError: 53118 when the room has ended, 53105 when it is full; the peer stays then.
+        """
+        participant = self.room.join(
+            identity=identity,
+            rules=rules,
+            tracks=tracks,
+            tracks_revision=tracks_revision,
+            now=self._clock.monotonic(),
+        )
+        at = self._clock.utc_now()
+        self._members[participant.sid] = _Member(
+            link=make_link(participant),
+            peer_id=None,
+            record=ParticipantRecord(
+                sid=participant.sid,
+                room_sid=self.sid,
+                account_sid=self.record.account_sid,
+                identity=identity,
+                status="connected",
+                created_at=at,
+                updated_at=at,
+            ),
+            tracks={},
+        )
+        if peer_id is not None:
+            self._bind_peer(participant.sid, peer_id)
+        self.pump()
+        return participant
+
+    def set_peer(self, participant_sid: str, peer_id: PeerId | None) -> None:
+        """Give a participant another peer, or none; the one before is closed."""
+        member = self._members.get(participant_sid)
+        participant = self.room.participant(participant_sid)
+        if member is None or participant is None:
+            if peer_id is not None:
+                self._node.close_peer(peer_id)
+            return
+        now = self._clock.monotonic()
+        if member.peer_id is not None:
+            self._release_peer(member)
+            for source_id in tuple(participant.sources):
+                self.room.remove_source(participant_sid, source_id, now)
+        if peer_id is not None:
+            self._bind_peer(participant_sid, peer_id)
+            for subscription in tuple(participant.subscriptions.values()):
+                if subscription.source_id is not None:
+                    self._subscribe(member, participant_sid, subscription.source_id)
+        self.pump()
+
+    def update_tracks(
+        self, participant_sid: str, tracks: tuple[TrackRequest, ...], *, revision: int
+    ) -> None:
+        """Take a client's full list of tracks."""
+        self.room.update_tracks(
+            participant_sid, tracks, revision=revision, now=self._clock.monotonic()
+        )
+        self.pump()
+
+    def lose_connection(self, participant_sid: str, *, grace: float) -> None:
+        """Let a participant's grace period begin."""
+        self.room.lose_connection(participant_sid, grace=grace, now=self._clock.monotonic())
+        self.pump()
+
+    def restore_connection(self, participant_sid: str) -> None:
+        """End a participant's grace period."""
+        self.room.restore_connection(participant_sid, self._clock.monotonic())
+        self.pump()
+
+    def leave(self, participant_sid: str, reason: LeaveReason) -> ParticipantRecord | None:
+        """Let a participant out; return its final row, or None when it is not inside."""
+        member = self._members.get(participant_sid)
+        self.room.leave(participant_sid, reason, self._clock.monotonic())
+        self.pump()
+        return None if member is None else member.record
+
+    def complete(self, reason: CompletionReason) -> None:
+        """End the room."""
+        self.room.complete(reason, self._clock.monotonic())
+        self.pump()
+
+    def handle_timer(self) -> None:
+        """Act on the room's timers that are due."""
+        self.room.handle_timer(self._clock.monotonic())
+        self.pump()
+
+    # What the media node reports.
+
+    def peer_event(self, event: NodeEvent) -> None:
+        """Act on an event of a peer of this room."""
+        participant_sid = self._sid_by_peer.get(event.peer_id)
+        member = self._members.get(participant_sid) if participant_sid is not None else None
+        if participant_sid is None or member is None:
+            return
+        now = self._clock.monotonic()
+        if isinstance(event, SourceAdded):
+            source = event.source
+            self.room.add_source(
+                participant_sid,
+                source_id=source.source_id,
+                kind=source.kind,
+                track_id=source.track_id,
+                now=now,
+            )
+        elif isinstance(event, SourceRemoved):
+            self.room.remove_source(participant_sid, event.source.source_id, now)
+        elif isinstance(event, ReceiverAssigned):
+            self.room.assign_receiver(participant_sid, event.source_id, event.receiver_id, now)
+        else:
+            self._guarded(member.link.peer_event, event)
+        self.pump()
+
+    # Telling everybody.
+
+    def pump(self) -> None:
+        """Carry out and tell everything that has happened; call after every command."""
+        if self._pumping:
+            # A link commanded the room while it was told: the loop below sees to it.
+            return
+        self._pumping = True
+        try:
+            while self._handle_events():
+                pass
+        finally:
+            self._pumping = False
+        self._changed(self)
+
+    def _handle_events(self) -> bool:
+        """Return whether there was anything to do."""
+        left: list[_Member] = []
+        busy = False
+        while (event := self.room.next_event()) is not None:
+            busy = True
+            self._handle(event, left)
+        for member in (*left, *self._members.values()):
+            self._guarded(member.link.flush)
+        return busy
+
+    def _handle(self, event: RoomEvent, left: list[_Member]) -> None:
+        match event:
+            case SubscriptionStarted():
+                member = self._members.get(event.participant_sid)
+                if member is not None:
+                    self._subscribe(member, event.participant_sid, event.source_id)
+            case SubscriptionStopped():
+                member = self._members.get(event.participant_sid)
+                if member is not None and not event.source_ended:
+                    self._unsubscribe(member, event)
+            case SubscriptionsChanged():
+                member = self._members.get(event.participant_sid)
+                if member is not None:
+                    self._guarded(member.link.subscriptions_changed)
+            case PublicationsChanged():
+                member = self._members.get(event.participant_sid)
+                if member is not None:
+                    self._guarded(member.link.publications_changed)
+            case ParticipantChanged():
+                for sid, member in self._members.items():
+                    if sid != event.participant.sid:
+                        self._guarded(member.link.participant_changed, event.participant)
+            case ParticipantDisconnected():
+                member = self._members.pop(event.participant_sid, None)
+                if member is not None:
+                    left.append(member)
+                    self._log.info(
+                        "participant left",
+                        participant_sid=event.participant_sid,
+                        reason=event.reason.value,
+                    )
+                    self._record_participant(member, "disconnected", ended=True)
+                    self._release_peer(member)
+                    self._guarded(member.link.ended, event.reason)
+            case _:
+                self._record(event)
+        self._guarded(self._observe, self, event)
+
+    def _guarded(self, call: Callable[..., None], *arguments: object) -> None:
+        # One participant's view must not take the room down with it.
+        try:
+            call(*arguments)
+        except Exception:
+            self._log.exception("a view failed")
+
+    # Media.
+
+    def _bind_peer(self, participant_sid: str, peer_id: PeerId) -> None:
+        self._members[participant_sid].peer_id = peer_id
+        self._sid_by_peer[peer_id] = participant_sid
+        self._room_by_peer[peer_id] = self
+
+    def _release_peer(self, member: _Member) -> None:
+        if member.peer_id is None:
+            return
+        peer_id, member.peer_id = member.peer_id, None
+        self._sid_by_peer.pop(peer_id, None)
+        self._room_by_peer.pop(peer_id, None)
+        self._node.close_peer(peer_id)
+
+    def _subscribe(self, member: _Member, participant_sid: str, source_id: SourceId) -> None:
+        if member.peer_id is None:
+            return
+        try:
+            receiver_id = self._node.subscribe(member.peer_id, source_id)
+        except LocalProtocolError:
+            # The source ended in this very moment; its event is under way.
+            return
+        if receiver_id is not None:
+            self.room.assign_receiver(
+                participant_sid, source_id, receiver_id, self._clock.monotonic()
+            )
+
+    def _unsubscribe(self, member: _Member, event: SubscriptionStopped) -> None:
+        if member.peer_id is None:
+            return
+        try:
+            self._node.unsubscribe(member.peer_id, event.source_id)
+        except LocalProtocolError:
+            return
+
+    # Records.
+
+    def _record(self, event: RoomEvent) -> None:
+        match event:
+            case ParticipantConnected():
+                member = self._members.get(event.participant_sid)
+                if member is not None:
+                    self._recorder.put(member.record)
+                self._log.info("participant joined", participant_sid=event.participant_sid)
+            case ParticipantReconnecting():
+                self._record_state(event.participant_sid, "reconnecting")
+            case ParticipantReconnected():
+                self._record_state(event.participant_sid, "connected")
+            case TrackPublished():
+                self._record_track(event.participant_sid, event.track, first=True)
+            case TrackChanged():
+                self._record_track(event.participant_sid, event.track, first=False)
+            case TrackUnpublished():
+                self._record_unpublished(event.participant_sid, event.track.sid)
+            case RoomCompleted():
+                at = self._clock.utc_now()
+                self.record = replace(self.record, status="completed", updated_at=at, ended_at=at)
+                self._recorder.put(self.record)
+                self._log.info("room completed", reason=event.reason.value)
+
+    def _record_state(self, participant_sid: str, status: str) -> None:
+        member = self._members.get(participant_sid)
+        if member is not None:
+            self._record_participant(member, status, ended=False)
+
+    def _record_participant(self, member: _Member, status: str, *, ended: bool) -> None:
+        at = self._clock.utc_now()
+        member.record = replace(
+            member.record, status=status, updated_at=at, ended_at=at if ended else None
+        )
+        self._recorder.put(member.record)
+
+    def _record_track(self, participant_sid: str, track: TrackView, *, first: bool) -> None:
+        member = self._members.get(participant_sid)
+        if member is None:
+            return
+        at = self._clock.utc_now()
+        known = member.tracks.get(track.sid)
+        if first or known is None:
+            record = TrackRecord(
+                sid=track.sid,
+                room_sid=self.sid,
+                participant_sid=participant_sid,
+                name=track.name,
+                kind=track.kind.value,
+                enabled=track.enabled,
+                created_at=at,
+            )
+        else:
+            record = replace(known, enabled=track.enabled, updated_at=at)
+        member.tracks[track.sid] = record
+        self._recorder.put(record)
+
+    def _record_unpublished(self, participant_sid: str, track_sid: str) -> None:
+        member = self._members.get(participant_sid)
+        record = member.tracks.pop(track_sid, None) if member is not None else None
+        if record is not None:
+            self._recorder.put(replace(record, unpublished_at=self._clock.utc_now()))

@@ -1,0 +1,439 @@
+"""The room service: all live rooms of this server, and what REST, RSP and WHIP ask of them."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from router.node_events import NodeEvent, PeerId
+from signaling.errors import ApiError, ErrorCode, NameTaken, StorageError
+from signaling.ids import is_sid, new_room_sid
+from signaling.rooms import (
+    CompletionReason,
+    LeaveReason,
+    RestoredRoom,
+    Room,
+    RoomEvent,
+    RoomSettings,
+)
+from signaling.storage.records import ParticipantRecord, RoomRecord
+from signaling.storage.store import Store
+
+from .clock import Clock, SystemClock
+from .config import ServiceConfig
+from .join_times import JoinTimes
+from .live_room import LiveRoom
+from .media_node import MediaNode
+from .recorder import Recorder
+from .timers import TimerQueue
+
+ROOM_NAME_LENGTH_MAX = 128
+"""Characters."""
+CLOSE_SERVICE_RESTART = 1012
+"""WebSocket close code of a server that goes away (RFC 6455 registry); clients resume elsewhere."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Closable(Protocol):
+    """A client's connection that has to go when the server goes."""
+
+    async def close(self, code: int) -> None:
+        """Close it with a WebSocket close code."""
+
+
+class RoomService:
+    """
+    Live rooms by SID and name, one timer for all of them, and the door to media and store.
+
+    :param node: The media node; the service becomes its only listener.
+    :param store: Where rooms, participants and tracks are kept.
+    :param rng: ``random.SystemRandom()`` in service.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: MediaNode,
+        store: Store,
+        config: ServiceConfig,
+        rng: random.Random,
+        clock: Clock | None = None,
+    ) -> None:
+        self.node = node
+        self.config = config
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.rng = rng
+        self.draining = False
+        """True from the moment that new joins are refused."""
+        self.join_times = JoinTimes()
+        """From the client's request to the answer, for metrics."""
+        self.refused_joins: Counter[int] = Counter()
+        """Joins that were refused, by code."""
+        self.observers: list[Callable[[LiveRoom, RoomEvent], None]] = []
+        """Called with each domain event, in order: webhooks and metrics."""
+        self._store = store
+        self._recorder = Recorder(store)
+        self._live: dict[str, LiveRoom] = {}
+        self._sid_by_name: dict[str, str] = {}
+        self._room_by_peer: dict[PeerId, LiveRoom] = {}
+        self._creating: dict[str, asyncio.Future[None]] = {}
+        self._connections: set[Closable] = set()
+        self._timers = TimerQueue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._callbacks: dict[Hashable, Callable[[], None]] = {}
+        self._emptied = asyncio.Event()
+        self._closed = False
+
+    # Life.
+
+    async def start(self) -> None:
+        """Take over what a former run left in progress, and begin to listen to the media node."""
+        self._recorder.start()
+        ended = await self._store.end_everything_left_behind(self.clock.utc_now())
+        rooms = await self._store.in_progress_rooms()
+        for record in rooms:
+            was_used = await self._store.had_participants(record.sid)
+            self._restore(record, was_used=was_used)
+        if rooms or ended:
+            _log.info("rooms taken over", rooms=len(rooms), participants_ended=ended)
+        self.node.set_listener(self._node_event)
+
+    async def close(self) -> None:
+        """Close all sockets with 1012 and write what waits; a restart finds the rooms."""
+        self._closed = self.draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        connections, self._connections = self._connections, set()
+        if connections:
+            closing = (connection.close(CLOSE_SERVICE_RESTART) for connection in connections)
+            await asyncio.gather(*closing, return_exceptions=True)
+        self.node.set_listener(lambda event: None)
+        for peer_id in tuple(self._room_by_peer):
+            self.node.close_peer(peer_id)
+        self._room_by_peer.clear()
+        await self._recorder.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new joins, and wait until nobody is left, for at most ``seconds``."""
+        self.draining = True
+        if self.participant_count == 0:
+            return
+        self._emptied.clear()
+        try:
+            await asyncio.wait_for(self._emptied.wait(), seconds)
+        except TimeoutError:
+            _log.warning("drained only in part", participants=self.participant_count)
+
+    async def flush(self) -> None:
+        """
+        Wait until all domain events so far are in the store.
+
+        :raises StorageError: if the store fails; the events are kept and written later.
+        """
+        await self._recorder.flush()
+
+    def add_connection(self, connection: Closable) -> None:
+        """Let a client's connection be closed together with the service."""
+        self._connections.add(connection)
+
+    def remove_connection(self, connection: Closable) -> None:
+        """Forget a connection that has closed."""
+        self._connections.discard(connection)
+
+    # Facts.
+
+    @property
+    def room_count(self) -> int:
+        """Return the number of rooms in progress."""
+        return len(self._live)
+
+    @property
+    def participant_count(self) -> int:
+        """Return the number of participants in all rooms, those in a grace period included."""
+        return sum(len(live.room.participants) for live in self._live.values())
+
+    @property
+    def recorder_backlog(self) -> int:
+        """Return the number of rows that are not in the store yet."""
+        return self._recorder.backlog
+
+    @property
+    def connection_count(self) -> int:
+        """Return the number of signaling sockets."""
+        return len(self._connections)
+
+    def track_counts(self) -> dict[str, int]:
+        """Return the number of published tracks by kind: ``audio``, ``video``, ``data``."""
+        counts = Counter({"audio": 0, "video": 0, "data": 0})
+        for live in self._live.values():
+            for participant in live.room.participants:
+                counts.update(p.kind.value for p in participant.ready_publications())
+        return dict(counts)
+
+    def live_room(self, room_sid: str) -> LiveRoom | None:
+        """Return a room in progress, or None."""
+        return self._live.get(room_sid)
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Return whether a new participant shall be told to come back later."""
+        most = self.config.max_participants
+        return self.draining or 0 < most <= self.participant_count
+
+    # What REST asks.
+
+    async def create_room(self, settings: RoomSettings) -> RoomRecord:
+        """
+        Make a room.
+
+        :raises ApiError: 53113 when an in-progress room has the name.
+        :raises StorageError: if the store fails.
+        """
+        return (await self._create(settings, ad_hoc=False)).record
+
+    async def complete_room(self, room_sid: str) -> RoomRecord:
+        """
+        End a room and return its final state.
+
+        :raises ApiError: 53112 when it is not in progress.
+        """
+        live = self._live.get(room_sid)
+        if live is None:
+            raise ApiError.of(ErrorCode.STATUS_INVALID)
+        live.complete(CompletionReason.REQUESTED)
+        return live.record
+
+    async def disconnect_participant(
+        self, room_sid: str, participant_sid: str
+    ) -> ParticipantRecord:
+        """
+        Remove a participant and return its final state; one who has left stays as it is.
+
+        :raises ApiError: 20404 when the room never had such a participant.
+        """
+        live = self._live.get(room_sid)
+        record = live.leave(participant_sid, LeaveReason.REMOVED) if live is not None else None
+        if record is not None:
+            return record
+        await self.flush()
+        stored = await self._store.get_participant(room_sid, participant_sid)
+        if stored is None:
+            raise ApiError.of(ErrorCode.NOT_FOUND)
+        return stored
+
+    # What RSP and WHIP ask.
+
+    async def room_to_join(self, requested: str | None, *, granted: str | None) -> LiveRoom:
+        """
+        Return the room that a client asks for; make it when it is unknown and that is allowed.
+
+        :param requested: Name or SID; None for the granted room, or a new one without a name.
+        :param granted: Name or SID of the only room that the access token admits to, if any.
+        :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
+        """
+        if self.draining:
+            raise ApiError.of(ErrorCode.SERVER_BUSY)
+        wanted = requested if requested is not None else granted
+        if wanted is not None:
+            check_room_name(wanted)
+        live = self._find(wanted) if wanted is not None else None
+        if granted is not None and granted not in self._names_of(wanted, live):
+            raise ApiError.of(ErrorCode.TOKEN_GRANTS_INVALID)
+        if live is not None:
+            return live
+        if wanted is not None and is_sid(wanted, "RM"):
+            stored = await self._stored_room(wanted)
+            ended = stored is not None and stored.status == "completed"
+            raise ApiError.of(ErrorCode.ROOM_COMPLETED if ended else ErrorCode.ROOM_NOT_FOUND)
+        if not self.config.ad_hoc_rooms:
+            raise ApiError.of(ErrorCode.ROOM_NOT_FOUND)
+        return await self._make_ad_hoc(wanted)
+
+    def set_timer(self, key: Hashable, at: float | None, callback: Callable[[], None]) -> None:
+        """
+        Let ``callback`` be called once at a time, in place of what was set for ``key`` before.
+
+        :param at: On the service's monotonic clock; None cancels.
+        """
+        if at is None:
+            self._callbacks.pop(key, None)
+        else:
+            self._callbacks[key] = callback
+        self._timers.set(key, at)
+        self._arm()
+
+    # Rooms.
+
+    async def _make_ad_hoc(self, name: str | None) -> LiveRoom:
+        # Clients that meet in a new room come at the same time: one makes it, the others wait.
+        while name is not None and (other := self._creating.get(name)) is not None:
+            await other
+            live = self._find(name)
+            if live is not None:
+                return live
+        settings = replace(
+            self.config.ad_hoc_settings,
+            unique_name=name,
+            empty_room_timeout=0,
+            unused_room_timeout=0,
+        )
+        try:
+            return await self._create(settings, ad_hoc=True)
+        except ApiError as error:
+            live = self._find(name) if name is not None else None
+            if live is not None:
+                return live
+            if error.code == ErrorCode.ROOM_EXISTS:
+                raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from error
+            raise
+        except StorageError as error:
+            _log.warning("an ad-hoc room could not be stored", error=str(error))
+            raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from error
+
+    async def _create(self, settings: RoomSettings, *, ad_hoc: bool) -> LiveRoom:
+        sid = new_room_sid(self.rng)
+        name = settings.unique_name if settings.unique_name is not None else sid
+        if name in self._sid_by_name or name in self._creating:
+            raise ApiError.of(ErrorCode.ROOM_EXISTS)
+        at = self.clock.utc_now()
+        record = RoomRecord(
+            sid=sid,
+            account_sid=self.config.account_sid,
+            name=name,
+            settings=settings,
+            ad_hoc=ad_hoc,
+            status="in-progress",
+            created_at=at,
+            updated_at=at,
+        )
+        done = self._creating[name] = asyncio.get_running_loop().create_future()
+        try:
+            await self._add_to_store(record)
+            return self._go_live(record, restored=None)
+        finally:
+            del self._creating[name]
+            done.set_result(None)
+
+    async def _add_to_store(self, record: RoomRecord) -> None:
+        try:
+            await self._store.add_room(record)
+        except NameTaken:
+            # The last room of that name may have ended a moment ago, unknown to the store as yet.
+            await self._recorder.flush()
+            try:
+                await self._store.add_room(record)
+            except NameTaken:
+                raise ApiError.of(ErrorCode.ROOM_EXISTS) from None
+
+    def _restore(self, record: RoomRecord, *, was_used: bool) -> None:
+        age = (self.clock.utc_now() - record.created_at).total_seconds()
+        restored = RestoredRoom(created_at=self.clock.monotonic() - age, was_used=was_used)
+        self._go_live(record, restored=restored)
+
+    def _go_live(self, record: RoomRecord, *, restored: RestoredRoom | None) -> LiveRoom:
+        live = LiveRoom(
+            room=Room(
+                sid=record.sid,
+                settings=record.settings,
+                ad_hoc=record.ad_hoc,
+                rng=self.rng,
+                now=self.clock.monotonic(),
+                restored=restored,
+            ),
+            record=record,
+            node=self.node,
+            recorder=self._recorder,
+            clock=self.clock,
+            room_by_peer=self._room_by_peer,
+            changed=self._room_changed,
+            observe=self._room_event,
+        )
+        self._live[live.sid] = live
+        self._sid_by_name[record.name] = live.sid
+        live.pump()
+        return live
+
+    def _find(self, name_or_sid: str) -> LiveRoom | None:
+        sid = name_or_sid if name_or_sid in self._live else self._sid_by_name.get(name_or_sid)
+        return self._live.get(sid) if sid is not None else None
+
+    def _names_of(self, wanted: str | None, live: LiveRoom | None) -> set[str | None]:
+        return {wanted} if live is None else {live.sid, live.record.name}
+
+    async def _stored_room(self, sid: str) -> RoomRecord | None:
+        try:
+            await self.flush()
+            return await self._store.get_room(sid)
+        except StorageError:
+            return None
+
+    def _room_changed(self, live: LiveRoom) -> None:
+        if live.room.is_completed:
+            if self._live.pop(live.sid, None) is not None:
+                del self._sid_by_name[live.record.name]
+            self._timers.set(live.sid, None)
+        else:
+            self._timers.set(live.sid, live.room.next_timer())
+        self._arm()
+        if self.draining and self.participant_count == 0:
+            self._emptied.set()
+
+    def _room_event(self, live: LiveRoom, event: RoomEvent) -> None:
+        for observer in self.observers:
+            observer(live, event)
+
+    def _node_event(self, event: NodeEvent) -> None:
+        live = self._room_by_peer.get(event.peer_id)
+        if live is not None:
+            live.peer_event(event)
+
+    # Time.
+
+    def _arm(self) -> None:
+        at = self._timers.next_timer()
+        if at == self._timer_at or self._closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = at
+        if at is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, at - self.clock.monotonic()), self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = self._timer_at = None
+        for key in self._timers.pop_due(self.clock.monotonic()):
+            callback = self._callbacks.pop(key, None)
+            live = self._live.get(key) if isinstance(key, str) else None
+            try:
+                if callback is not None:
+                    callback()
+                elif live is not None:
+                    live.handle_timer()
+            except Exception:
+                _log.exception("a timer failed")
+        self._arm()
+
+
+def check_room_name(name: str) -> None:
+    """
+    Tell whether a room could bear a name.
+
+    :raises ApiError: 53100, 53101 or 53102.
+    """
+    if not name:
+        raise ApiError.of(ErrorCode.ROOM_NAME_INVALID)
+    if len(name) > ROOM_NAME_LENGTH_MAX:
+        raise ApiError.of(ErrorCode.ROOM_NAME_TOO_LONG)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ApiError.of(ErrorCode.ROOM_NAME_CHARACTERS_INVALID) from None
