@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from router.node_events import MediaKind, PeerId, Source, SourceId
 from router.plane.shard import PlaneShard
-from router.sdp.negotiation import InboundMedia
+from router.sdp.negotiated import InboundMedia
 
 MAX_STREAMS = 128
 """RTP streams that one peer may have, retired ones included."""
@@ -145,7 +145,7 @@ class SourceTable:
     def close(self) -> None:
         """Give all stream ids back; the plane drops the streams with their transport."""
         for stream in self._streams.values():
-            self._shard.streams.release(stream.stream_id)
+            self._release(stream)
         self._streams.clear()
         self._by_mid.clear()
 
@@ -159,6 +159,7 @@ class SourceTable:
             return None
         stream = RtpStream(self._shard.streams.acquire(), ssrc, rtx_ssrc)
         self._streams[ssrc] = stream
+        self._shard.stream_transports[stream.stream_id] = self._transport_id
         self._shard.command(
             self._shard.plane.add_stream(
                 stream.stream_id,
@@ -181,4 +182,8 @@ class SourceTable:
     def _drop(self, stream: RtpStream) -> None:
         del self._streams[stream.ssrc]
         self._shard.command(self._shard.plane.remove_stream(stream.stream_id))
+        self._release(stream)
+
+    def _release(self, stream: RtpStream) -> None:
+        del self._shard.stream_transports[stream.stream_id]
         self._shard.streams.release(stream.stream_id)

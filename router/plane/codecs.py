@@ -1,9 +1,8 @@
 """Numbers for codecs: what one peer sends as payload type 96 another receives as 120."""
 
-from dataclasses import dataclass
-
 from router._fastpath import plane
 from router.errors import DataPlaneError
+from router.sdp.codecs import Codec
 
 MAX_CODECS = 63
 
@@ -16,42 +15,29 @@ _FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CodecKey:
-    """What makes two payload types of different peers the same codec."""
-
-    name: str
-    """Lower case encoding name."""
-    clock_rate: int
-    """Hz."""
-    channels: int
-    parameters: str
-    """The format parameters that must match, in canonical form (H.264 mode and profile)."""
-
-    @property
-    def payload_format(self) -> int:
-        """The data plane's ``FORMAT_*`` of this codec."""
-        return _FORMATS.get(self.name, plane.FORMAT_OPAQUE)
+def payload_format(codec: Codec) -> int:
+    """Return the data plane's ``FORMAT_*`` of a codec."""
+    return _FORMATS.get(codec.name.lower(), plane.FORMAT_OPAQUE)
 
 
 class CodecTable:
-    """One numbering of codecs, 1 to 63, the same for all peers of a node."""
+    """One numbering of codecs, 1 to 63, the same for all peers of a data plane."""
 
     def __init__(self) -> None:
-        self._numbers: dict[CodecKey, int] = {}
+        self._numbers: dict[Codec, int] = {}
 
-    def number(self, key: CodecKey) -> tuple[int, bool]:
+    def number(self, codec: Codec) -> tuple[int, bool]:
         """
         Return the codec's number and whether it is new.
 
-        :raises DataPlaneError: when 63 codecs are known; peers choose from a fixed preference
-            list, so this bounds what they can make us remember.
+        :raises DataPlaneError: when 63 codecs are known. Peers choose from a fixed list of
+            preferences, so they cannot make this happen.
         """
-        number = self._numbers.get(key)
+        number = self._numbers.get(codec)
         if number is not None:
             return number, False
         if len(self._numbers) == MAX_CODECS:
-            raise DataPlaneError(f"{MAX_CODECS} codecs are in use")
+            raise DataPlaneError(f"all {MAX_CODECS} codec numbers are in use")
         number = len(self._numbers) + 1
-        self._numbers[key] = number
+        self._numbers[codec] = number
         return number, True

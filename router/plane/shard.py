@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from router._fastpath.plane import DataPlane
 from router.errors import DataPlaneError
+from router.sdp.codecs import Codec
 
-from .codecs import CodecKey, CodecTable
+from .codecs import CodecTable, payload_format
 from .ids import IdPool
 
 STOP_TIMEOUT = 5.0
@@ -35,6 +36,8 @@ class PlaneShard:
     codecs: CodecTable
     groups: dict[Hashable, int] = field(default_factory=dict)
     """Number of peers of each group."""
+    stream_transports: dict[int, int] = field(default_factory=dict)
+    """The transport id of each inbound stream id."""
     thread: threading.Thread | None = None
     failure: BaseException | None = None
 
@@ -43,11 +46,11 @@ class PlaneShard:
         """The number of peers on this plane."""
         return sum(self.groups.values())
 
-    def codec_number(self, key: CodecKey) -> int:
+    def codec_number(self, codec: Codec) -> int:
         """Return the number of a codec, described to the plane when it is new."""
-        number, is_new = self.codecs.number(key)
+        number, is_new = self.codecs.number(codec)
         if is_new:
-            self.command(self.plane.define_codec(number, key.payload_format, key.clock_rate))
+            self.command(self.plane.define_codec(number, payload_format(codec), codec.clock_rate))
         return number
 
     @staticmethod
