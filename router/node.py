@@ -239,7 +239,7 @@ class MediaNode:
             self._remove_source(state)
         if peer.timer is not None:
             peer.timer.cancel()
-        peer.connection.close(monotonic())
+        peer.connection.close()
         shard = peer.connection.shard
         del self._by_transport[shard.index, peer.connection.transport_id]
         assert self._shards is not None

@@ -185,9 +185,9 @@ class PeerConnection:
         """Return the next event and forget it."""
         return self._events.popleft() if self._events else self.transport.next_event()
 
-    def close(self, now: float) -> None:
+    def close(self) -> None:
         """Leave: close DTLS, and drop everything that the plane holds for this peer."""
-        self.transport.close(now)
+        self.transport.close()
         self._command(self.shard.plane.remove_transport(self.transport_id))
         for slot in self.slots:
             self.shard.slots.release(slot.slot_id)
@@ -293,3 +293,7 @@ class PeerConnection:
 
     def _command(self, accepted: bool) -> None:
         self.shard.command(accepted)
+
+
+def _plane_credentials(credentials: IceCredentials) -> tuple[bytes, bytes]:
+    return credentials.username_fragment.encode(), credentials.password.encode()

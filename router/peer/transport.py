@@ -163,10 +163,10 @@ class PeerTransport:
             return
         self._flush(now)
 
-    def close(self, now: float) -> None:
+    def close(self) -> None:
         """Say goodbye."""
         if self._dtls is not None:
-            self._dtls.close(now)
+            self._dtls.close()
             self._send_datagrams()
 
     # From the plane and the clock.
@@ -288,7 +288,7 @@ class PeerTransport:
         self._shard.command(
             self._shard.plane.set_keys(
                 self._transport_id,
-                event.srtp_profile.identifier,
+                event.srtp_profile.id,
                 event.remote_key,
                 event.remote_salt,
                 event.local_key,
