@@ -23,7 +23,7 @@ from .negotiated import (
     SctpParameters,
     Slot,
 )
-from .negotiation import Negotiator
+from .negotiation import Negotiator, SignalingState
 
 __all__ = [
     "DEFAULT_AUDIO_CODECS",
@@ -41,5 +41,6 @@ __all__ = [
     "PayloadType",
     "RemoteTransport",
     "SctpParameters",
+    "SignalingState",
     "Slot",
 ]

@@ -45,6 +45,11 @@ class Direction(Enum):
         """Whether the writer receives."""
         return self in (Direction.SENDRECV, Direction.RECVONLY)
 
+    @property
+    def reversed(self) -> Direction:
+        """The same direction as the other side writes it."""
+        return Direction.of(sends=self.receives, receives=self.sends)
+
     @staticmethod
     def of(*, sends: bool, receives: bool) -> Direction:
         """Return the direction of a writer that does what is said."""

@@ -7,14 +7,17 @@ rate, channels and the part of its format parameters that tells incompatible bit
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .attributes import PayloadFormat
 
 OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
-"""What every opus line of ours says; the SDK turns DTX on by editing it, so it is never left out."""
+"""What every opus line of ours says; never left out, since the SDK edits it to turn DTX on."""
 
 H264_PROFILE_LEVEL_ID_DEFAULT = "42e01f"
 """
@@ -23,13 +26,12 @@ without additional constraints at Level 1"; browsers and encoders that leave it 
 baseline at level 3.1.
 """
 
-AUXILIARY_NAMES = frozenset({"rtx", "red", "ulpfec", "flexfec-03", "flexfec", "cn"})
-"""Payload formats that carry no media by themselves, or whose wrapping is not forwarded."""
-
 _LOWEST_DYNAMIC_PAYLOAD_TYPE = 96
 _HIGHEST_PAYLOAD_TYPE = 127
 _LOWEST_UNASSIGNED_PAYLOAD_TYPE = 35
-_LOWEST_RTCP_CONFLICT = 64
+
+RTCP_CONFLICTS = range(64, 96)
+"""Payload types that a receiver would take for RTCP (RFC 5761 section 4)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ def codec_of(kind: str, payload_format: PayloadFormat) -> Codec:
     )
 
 
-_SPELLINGS = {
+_SPELLINGS: dict[str, str] = {
     name.lower(): name
     for name in ("opus", "PCMU", "PCMA", "G722", "VP8", "VP9", "H264", "AV1", "rtx")
 } | {"av1x": "AV1"}
@@ -256,12 +258,21 @@ def answered_parameters(payload_format: PayloadFormat) -> str:
             else ""
         )
         return f"{asymmetry}packetization-mode={mode};profile-level-id={level}"
-    if name in {"vp9", "av1", "av1x", "telephone-event"}:
-        return payload_format.parameters
-    return ""
+    if name == "telephone-event":
+        return "0-15"
+    kept = _KEPT_PARAMETERS.get(name, ())
+    return ";".join(f"{key}={parameters[key]}" for key in kept if key in parameters)
 
 
-def free_payload_type(preferred: int, taken: set[int]) -> int | None:
+_KEPT_PARAMETERS = {
+    "vp9": ("profile-id",),
+    "av1": ("level-idx", "profile", "tier"),
+    "av1x": ("level-idx", "profile", "tier"),
+}
+"""Parameters that an answer repeats; limits such as ``max-fs`` speak of the offerer's decoder."""
+
+
+def free_payload_type(preferred: int, taken: Container[int]) -> int | None:
     """
     Return ``preferred`` or another number that is not in ``taken``, or None when all are.
 
@@ -269,10 +280,6 @@ def free_payload_type(preferred: int, taken: set[int]) -> int | None:
     """
     if preferred not in taken:
         return preferred
-    for number in (
-        *range(_LOWEST_DYNAMIC_PAYLOAD_TYPE, _HIGHEST_PAYLOAD_TYPE + 1),
-        *range(_LOWEST_UNASSIGNED_PAYLOAD_TYPE, _LOWEST_RTCP_CONFLICT),
-    ):
-        if number not in taken:
-            return number
-    return None
+    dynamic = range(_LOWEST_DYNAMIC_PAYLOAD_TYPE, _HIGHEST_PAYLOAD_TYPE + 1)
+    unassigned = range(_LOWEST_UNASSIGNED_PAYLOAD_TYPE, RTCP_CONFLICTS.start)
+    return next((n for n in itertools.chain(dynamic, unassigned) if n not in taken), None)

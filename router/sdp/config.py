@@ -97,6 +97,10 @@ class NegotiationConfig:
     """URIs of the RTP header extensions accepted in audio sections (RFC 8285)."""
     video_extensions: tuple[str, ...] = DEFAULT_VIDEO_EXTENSIONS
     """URIs of the RTP header extensions accepted in video sections."""
+    audio_feedback: tuple[str, ...] = ("transport-cc", "nack")
+    """rtcp-fb values accepted for audio codecs (RFC 4585)."""
+    video_feedback: tuple[str, ...] = ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
+    """rtcp-fb values accepted for video codecs."""
     max_extension_id: int = 14
     """Highest extension id that is accepted; 14 is the most that a one-byte header can name."""
     max_sections: int = 256
@@ -124,3 +128,7 @@ class NegotiationConfig:
     def extensions(self, kind: str) -> tuple[str, ...]:
         """Return the extension URIs accepted for ``audio`` or ``video``."""
         return self.audio_extensions if kind == "audio" else self.video_extensions
+
+    def feedback(self, kind: str) -> tuple[str, ...]:
+        """Return the rtcp-fb values accepted for ``audio`` or ``video``."""
+        return self.audio_feedback if kind == "audio" else self.video_feedback
