@@ -240,7 +240,8 @@ class ClientHandshake12(Handshake12[ClientState]):
             )
             self._add_message(HandshakeType.CERTIFICATE_VERIFY, verify.serialize())
         client, server = self._session.record_protections()
-        self._install_protections(write=client, read=server)
+        self._install_write(client)
+        self._install_read(server)
         self._add_finished()
         self._send_flight()
         self._state = ClientState.WAIT_FINISHED

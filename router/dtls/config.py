@@ -36,7 +36,7 @@ class DtlsConfig:
     As a server, prove with a HelloVerifyRequest that the client receives at its address. Not
     needed where ICE has validated the address. A client answers such a request in any case.
     """
-    max_handshake_message_length: int = 32768
+    max_handshake_message_length: int = 16384
     """Longest message that is taken from the peer."""
     max_buffered_messages: int = 16
     """How many messages of the peer may be incomplete or out of order at a time."""

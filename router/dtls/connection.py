@@ -309,6 +309,9 @@ class DtlsConnection:
     def _receive_application_data(self, plaintext: bytes, epoch: int) -> None:
         if epoch == 0:
             self.counters.unexpected_records += 1
+        elif not plaintext:
+            # RFC 5246 section 6.2.1: an empty fragment only hides how much is being said.
+            return
         elif self._state is DtlsState.CONNECTED:
             self._events.append(ApplicationData(plaintext))
         elif len(self._early_data) < MAX_EARLY_RECORDS:
@@ -404,6 +407,7 @@ class DtlsConnection:
     def _finish_handshake(self, finished: FinishHandshake) -> None:
         self._finished = finished
         self._handshake = None
+        self._reassembler.clear()
         # The last flight is the server's; the client's was answered by it.
         self._flight.stop(forget=self._is_client)
         if self._remote_fingerprints is None:
@@ -472,6 +476,7 @@ class DtlsConnection:
         self._flight.stop(forget=True)
         self._handshake_expires_at = None
         self._handshake = None
+        self._reassembler.clear()
         self._early_records.clear()
         self._early_data.clear()
         self._events.append(Closed(error))

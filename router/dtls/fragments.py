@@ -107,6 +107,10 @@ class Reassembler:
         """The number of the message that is given back next; all below it have been."""
         return self._next_message_seq
 
+    def clear(self) -> None:
+        """Forget all messages that have not been given back."""
+        self._partial.clear()
+
     def add(self, fragment: HandshakeFragment, epoch: int) -> bool:
         """
         Take one fragment that came in a record of ``epoch``.

@@ -151,10 +151,13 @@ class Handshake12(Generic[StateT]):
             server_random=self._server_random,
         )
 
-    def _install_protections(self, *, write: RecordProtection, read: RecordProtection) -> None:
-        self._effects.append(InstallWriteProtection(PROTECTED_EPOCH, write))
+    def _install_write(self, protection: RecordProtection) -> None:
+        """Ask for protection of what follows; right before the flight that has ChangeCipherSpec."""
+        self._effects.append(InstallWriteProtection(PROTECTED_EPOCH, protection))
+
+    def _install_read(self, protection: RecordProtection) -> None:
         self._effects.append(
-            InstallReadProtection(PROTECTED_EPOCH, read, after_change_cipher_spec=True)
+            InstallReadProtection(PROTECTED_EPOCH, protection, after_change_cipher_spec=True)
         )
 
     def _check_certificate_verify(self, message: HandshakeMessage) -> None:

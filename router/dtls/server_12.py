@@ -15,6 +15,7 @@ import hmac
 import random
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from ..errors import RemoteProtocolError
 from .alert import Alert
@@ -42,6 +43,9 @@ from .key_schedule import CLIENT_FINISHED, SERVER_FINISHED
 from .record import DTLS_1_0, DTLS_1_2
 from .signature import OFFERED_SCHEMES, SignatureScheme
 
+if TYPE_CHECKING:
+    from .cipher import RecordProtection
+
 _CERTIFICATE_TYPES = (64, 1)  # ecdsa_sign, rsa_sign
 _COOKIE_LENGTH = 20
 
@@ -65,6 +69,7 @@ class ServerHandshake12(Handshake12[ServerState]):
 
     def __init__(self, config: DtlsConfig, rng: random.Random) -> None:
         super().__init__(config, rng, ServerState.WAIT_CLIENT_HELLO)
+        self._write_protection: RecordProtection | None = None
         self._cookie_secret = rng.randbytes(32)
 
     def _handlers(
@@ -215,8 +220,8 @@ class ServerHandshake12(Handshake12[ServerState]):
     def _handle_client_key_exchange(self, message: HandshakeMessage) -> None:
         self._agree_keys(parse_client_key_exchange(message.body).public_key)
         assert self._session is not None
-        client, server = self._session.record_protections()
-        self._install_protections(write=server, read=client)
+        client, self._write_protection = self._session.record_protections()
+        self._install_read(client)
         self._state = ServerState.WAIT_CERTIFICATE_VERIFY
 
     def _handle_certificate_verify(self, message: HandshakeMessage) -> None:
@@ -225,6 +230,8 @@ class ServerHandshake12(Handshake12[ServerState]):
 
     def _handle_finished(self, message: HandshakeMessage) -> None:
         self._check_finished(message)
+        assert self._write_protection is not None
+        self._install_write(self._write_protection)
         self._add_finished()
         self._send_flight(retransmit=False)
         self._state = ServerState.FINISHED
