@@ -121,6 +121,17 @@ def _h264(
     )
 
 
+def _vp9(profile: int, payload_type: int, rtx_payload_type: int) -> CodecPreference:
+    return CodecPreference(
+        name="VP9",
+        clock_rate=90000,
+        variant=f"profile-id={profile}",
+        payload_type=payload_type,
+        rtx_payload_type=rtx_payload_type,
+        parameters=f"profile-id={profile}",
+    )
+
+
 DEFAULT_AUDIO_CODECS: tuple[CodecPreference, ...] = (
     CodecPreference(
         name="opus", clock_rate=48000, channels=2, payload_type=111, parameters=OPUS_PARAMETERS
@@ -145,16 +156,12 @@ DEFAULT_VIDEO_CODECS: tuple[CodecPreference, ...] = (
     _h264("high", 0, "64001f", 118, 119),
     _h264("constrained-high", 1, "640c1f", 120, 121),
     _h264("constrained-high", 0, "640c1f", 122, 123),
-    CodecPreference(
-        name="VP9",
-        clock_rate=90000,
-        payload_type=98,
-        rtx_payload_type=99,
-        parameters="profile-id=0",
-    ),
+    _vp9(0, 98, 99),
+    _vp9(2, 100, 101),
     CodecPreference(
         name="AV1",
         clock_rate=90000,
+        variant="profile=0;tier=0",
         payload_type=45,
         rtx_payload_type=46,
         parameters="level-idx=5;profile=0;tier=0",

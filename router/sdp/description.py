@@ -180,6 +180,12 @@ class SessionDescription:
             _serialize_media(lines, media)
         return "\r\n".join(lines) + "\r\n"
 
+    def serialize_fragment(self) -> str:
+        """Return the text as a trickle ICE fragment (RFC 8840 section 9): no v=, o=, s=, t=, c=."""
+        skipped = ("v=", "o=", "s=", "t=", "c=")
+        lines = self.serialize().split("\r\n")
+        return "\r\n".join(line for line in lines if not line.startswith(skipped))
+
     @property
     def bundle(self) -> tuple[str, ...]:
         """The mids of the first BUNDLE group, the tagged one first; empty without a group."""
@@ -256,6 +262,21 @@ def parse_session_description(text: str) -> SessionDescription:
     :raises WireFormatError: if the text is no description or exceeds a limit of this module.
     """
     lines = _split_lines(text)
+    if not lines or lines[0] != "v=0":
+        raise WireFormatError("a description begins with v=0")
+    return _parse_lines(lines)
+
+
+def parse_fragment(text: str) -> SessionDescription:
+    """
+    Parse a trickle ICE fragment (RFC 8840 section 9), as WHIP and WHEP send it in a PATCH.
+
+    :raises WireFormatError: if the text is no fragment or exceeds a limit of this module.
+    """
+    return _parse_lines(_split_lines(text))
+
+
+def _parse_lines(lines: list[str]) -> SessionDescription:
     session = _SessionBuilder()
     section: _SessionBuilder | _MediaBuilder = session
     sections: list[_MediaBuilder] = []
@@ -278,8 +299,6 @@ def _split_lines(text: str) -> list[str]:
         raise WireFormatError(f"a description has more than {MAX_DESCRIPTION_LENGTH} characters")
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     lines = [line for line in lines if line]
-    if not lines or lines[0] != "v=0":
-        raise WireFormatError("a description begins with v=0")
     for line in lines:
         if len(line) > MAX_LINE_LENGTH:
             raise WireFormatError(f"a line has more than {MAX_LINE_LENGTH} characters")
