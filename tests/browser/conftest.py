@@ -151,11 +151,11 @@ class Guest:
         found: dict[str, Any] = await self.call("state")
         return found
 
-    async def wait(self, name: str, *, timeout: float = 20, since: int = 0, **match: Any) -> Any:
+    async def wait(self, name: str, *, within: float = 20, since: int = 0, **match: Any) -> Any:
         """Wait for an event of the SDK."""
         return await self.call(
             "waitFor",
-            {"name": name, "match": match, "timeout": timeout * 1000, "since": since},
+            {"name": name, "match": match, "timeout": within * 1000, "since": since},
         )
 
     async def event_count(self) -> int:
