@@ -63,4 +63,42 @@ typedef struct srtp_job {
     uint32_t roc;                /* rollover counter of this packet's sequence number */
 } srtp_job;
 
+/* Begins to load what sealing under these keys reads first. */
+static inline void srtp_prefetch(const srtp_session *session) {
+    const char *line = (const char *)&session->rtp;
+    for (unsigned offset = 0; offset < sizeof session->rtp; offset += 64)
+        __builtin_prefetch(line + offset);
+}
+
+/* One message for AES-GCM. `in` may equal `out`; the tag may be written right behind the output. */
+typedef struct gcm_op {
+    const uint8_t *aad;
+    const uint8_t *in;
+    uint8_t *out;
+    uint8_t *tag;        /* 16 bytes, written by seal and by open: the caller of open compares */
+    uint32_t aad_length;
+    uint32_t length;     /* at most SRTP_MAX_PAYLOAD */
+    uint8_t iv[12];
+} gcm_op;
+
+/* One message for AES in counter mode; `in` may equal `out`. */
+typedef struct ctr_op {
+    const uint8_t *in;
+    uint8_t *out;
+    uint32_t length;     /* at most SRTP_MAX_PAYLOAD, so the counter stays in the IV's last byte */
+    uint8_t iv[16];      /* the last two bytes are zero */
+} ctr_op;
+
+/*
+ * One message to authenticate with HMAC-SHA1-80: `message_length` bytes, the same for all jobs of
+ * a call, followed by the 4 bytes of the trailer (SRTP's ROC) where the call says so. Only these
+ * bytes are read and only the tag is written, so messages may lie back to back.
+ */
+typedef struct hmac_job {
+    const srtp_keys *keys;
+    const uint8_t *message;
+    uint8_t *tag;        /* 10 bytes */
+    uint32_t trailer;
+} hmac_job;
+
 #endif
