@@ -7,6 +7,7 @@ One component and one data stream, as with BUNDLE and rtcp-mux, over UDP. Knowin
   failed and RFC 8863's time is over, as many peers never signal the end.
 - RFC 8445 section 8.1.2, a selected pair changes only by a restart: when the selected path has gone
   silent and authentic checks of the peer come from another address, ours follows it there.
+- RFC 7675 section 5.1, consent is checked every 5 s: ours is after 1 s while a check is unanswered.
 - RFC 8445 section 5.1.1.2, server reflexive and relayed candidates are not gathered: peers learn
   the addresses of this side from its checks.
 """

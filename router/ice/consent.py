@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 CONSENT_INTERVAL = 5.0
 """Mean seconds between two checks."""
+CONSENT_RETRY_INTERVAL = 1.0
+"""Mean seconds to the next check while the last one is not answered."""
 CONSENT_LIFETIME = 30.0
 """Consent is over this many seconds after the last authentic answer."""
 
@@ -14,7 +16,10 @@ class ConsentChecker:
     Keeps the right to send on one candidate pair alive.
 
     The owner authenticates responses before it passes them on. The checks also keep NAT bindings
-    open. They are never retransmitted: the next check is a new transaction.
+    open. They are never retransmitted: the next check is a new transaction. While one is not
+    answered the next comes sooner than the 5 s that RFC 7675 section 5.1 suggests: at 30 % loss
+    each way the six checks of a lifetime would all be lost several times an hour, and consent with
+    them.
 
     :param make_request: Returns a new, serialized binding request at each call.
     :param given_at: When the check was answered that made the pair valid.
@@ -40,12 +45,13 @@ class ConsentChecker:
         self._make_request = make_request
         self._rng = rng
         self._interval = interval
+        self._retry_interval = min(CONSENT_RETRY_INTERVAL, interval)
         self._lifetime = lifetime
         self._datagrams: list[bytes] = []
         # Transaction id to the time of sending. What is older than a lifetime is forgotten, so
-        # that the number is bounded by lifetime / (0.8 * interval).
+        # that the number is bounded by lifetime / (0.8 * retry interval).
         self._outstanding: dict[bytes, float] = {}
-        self._check_at = self._draw_check_time(now)
+        self._check_at = self._draw_check_time(now, interval)
 
     def handle_timer(self, now: float) -> None:
         """Expire, or send the next check, if it is time to."""
@@ -62,7 +68,7 @@ class ConsentChecker:
                 if now - sent_at >= self._lifetime:
                     del self._outstanding[transaction_id]
             self._outstanding[request[8:20]] = now
-            self._check_at = self._draw_check_time(now)
+            self._check_at = self._draw_check_time(now, self._retry_interval)
 
     def next_timer(self) -> float | None:
         """Return when the next check or the expiry is due; None once expired."""
@@ -84,7 +90,8 @@ class ConsentChecker:
         sent_at = self._outstanding.pop(transaction_id)
         self.round_trip_time = now - sent_at
         self.answered_at = now
+        self._check_at = self._draw_check_time(now, self._interval)
 
-    def _draw_check_time(self, now: float) -> float:
+    def _draw_check_time(self, now: float, interval: float) -> float:
         # RFC 7675 section 5.1: 0.8 to 1.2 of the interval, drawn afresh for each check.
-        return now + self._interval * self._rng.uniform(0.8, 1.2)
+        return now + interval * self._rng.uniform(0.8, 1.2)

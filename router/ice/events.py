@@ -43,7 +43,7 @@ class IceConfig:
     consent_interval: float = CONSENT_INTERVAL
     consent_lifetime: float = CONSENT_LIFETIME
     disconnected_timeout: float = 12.5
-    """Without an answer for this long, two consent checks in a row, the agent is disconnected."""
+    """Without an answer for this long, about seven checks in a row, the agent is disconnected."""
     max_candidate_pairs: int = 100
     max_remote_candidates: int = 64
 

@@ -1,11 +1,13 @@
 """What an ICE restart replaces (RFC 8445 section 9)."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..net import Address
-from .candidate import Candidate
 from .checklist import Checklist
 from .credentials import IceCredentials
+
+if TYPE_CHECKING:
+    from .candidate import Candidate
 
 _MAX_EARLY_CHECKS = 32
 
