@@ -23,9 +23,15 @@ class AgentOnSocket(asyncio.DatagramProtocol):
         self.received: asyncio.Queue[bytes] = asyncio.Queue()
         self.connected = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = asyncio.Event()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()
+
+    def connection_made(
+        self,
+        transport: asyncio.DatagramTransport,  # type: ignore[override]  # it always is one
+    ) -> None:
         self._transport = transport
         self.address = normalise_address(*transport.get_extra_info("sockname")[:2])
         self.agent.add_local_address(self.address, time.monotonic())
@@ -57,10 +63,11 @@ class AgentOnSocket(asyncio.DatagramProtocol):
         self.agent.handle_timer(max(deadline, time.monotonic()))
         self.pump()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.agent.close()
         self.pump()
         self._transport.close()
+        await self._closed.wait()
 
 
 @asynccontextmanager
@@ -76,7 +83,7 @@ async def agent_and_aioice(
         yield ours, theirs
     finally:
         await theirs.close()
-        ours.close()
+        await ours.close()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ async def test_agent_connects_to_aioice(
     ours_is_controlling: bool, theirs_is_controlling: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # aioice leaves out loopback addresses, of which alone a test machine can be sure.
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda *_: ["127.0.0.1"])
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: ["127.0.0.1"])
     async with (
         asyncio.timeout(20),
         agent_and_aioice(
