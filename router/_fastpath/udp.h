@@ -1,0 +1,483 @@
+/*
+ * The system calls of a UDP socket that serves many peers: recvmmsg with UDP_GRO, sendmmsg with
+ * UDP_SEGMENT (udp(7)). Addresses are struct sockaddr_in6 throughout, IPv4 as ::ffff:a.b.c.d.
+ */
+#ifndef PARLOUR_UDP_H
+#define PARLOUR_UDP_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define UDP_BATCH 64
+#define UDP_MAX_RUN 64            /* UDP_MAX_SEGMENTS of Linux before 6.9; 128 since */
+#define UDP_MAX_RUN_BYTES 65507   /* 65,535 less IPv4 and UDP headers */
+#define UDP_SLOT_BYTES 65536      /* one receive slot: GRO joins up to 64 KiB */
+#define UDP_SEND_WAIT_US 2000     /* for buffer space, per udp_send */
+#define UDP_GSO_DOUBT 16          /* runs refused in a row before GSO is switched off */
+
+#define UDP_OK 0
+#define UDP_ERR_FORMAT (-2)       /* FP_ERR_FORMAT and FP_ERR_SYSTEM of errors.pxd */
+#define UDP_ERR_SYSTEM (-5)
+
+typedef struct datagram {
+    uint8_t *data;
+    uint32_t length;
+    struct sockaddr_in6 source;
+} datagram;
+
+typedef struct out_message {
+    const uint8_t *data;
+    uint32_t length;
+    uint32_t segment_size;
+    const struct sockaddr_in6 *destination;
+} out_message;
+
+typedef struct udp_counters {
+    uint64_t received, received_bytes;
+    uint64_t sent, sent_bytes;
+    uint64_t failed;
+    uint64_t dropped;
+    uint64_t truncated;
+    uint64_t receive_calls, send_calls, send_waits;
+    uint64_t gso_fallbacks;
+} udp_counters;
+
+/* A control message with an int (GRO) or a uint16_t (GSO): room for either, aligned. */
+typedef union udp_control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+} udp_control;
+
+/* What recvmmsg and sendmmsg read and write; allocated once. */
+typedef struct udp_buffers {
+    struct mmsghdr receive[UDP_BATCH], send[UDP_BATCH];
+    struct iovec receive_parts[UDP_BATCH], send_parts[UDP_BATCH];
+    udp_control receive_control[UDP_BATCH], send_control[UDP_BATCH];
+    struct sockaddr_in6 sources[UDP_BATCH];
+    struct sockaddr_in v4_destinations[UDP_BATCH]; /* for AF_INET sockets */
+    uint8_t slots[UDP_BATCH][UDP_SLOT_BYTES];
+} udp_buffers;
+
+typedef struct udp_socket {
+    int fd;
+    int error;
+    uint16_t port;
+    int family;
+    int gro, gso;
+    int receive_buffer, send_buffer;
+    udp_counters counters;
+
+    udp_buffers *buffers;      /* owned */
+    int filled;                /* slots that the last recvmmsg filled */
+    int slot;                  /* the one being split */
+    uint32_t offset;           /* bytes of it that were handed out */
+    int refused_runs;          /* GSO messages refused since one went out */
+} udp_socket;
+
+/* Addresses */
+
+/* `received` holds a struct sockaddr_in, which is shorter. */
+static inline void udp_map_v4(struct sockaddr_in6 *address, const struct sockaddr_in6 *received) {
+    struct sockaddr_in v4;
+    memcpy(&v4, received, sizeof v4);
+    memset(address, 0, sizeof *address);
+    address->sin6_family = AF_INET6;
+    address->sin6_port = v4.sin_port;
+    address->sin6_addr.s6_addr[10] = 0xff;
+    address->sin6_addr.s6_addr[11] = 0xff;
+    memcpy(&address->sin6_addr.s6_addr[12], &v4.sin_addr, 4);
+}
+
+static inline int udp_unmap_v4(struct sockaddr_in *v4, const struct sockaddr_in6 *address) {
+    if (!IN6_IS_ADDR_V4MAPPED(&address->sin6_addr)) return UDP_ERR_FORMAT;
+    memset(v4, 0, sizeof *v4);
+    v4->sin_family = AF_INET;
+    v4->sin_port = address->sin6_port;
+    memcpy(&v4->sin_addr, &address->sin6_addr.s6_addr[12], 4);
+    return UDP_OK;
+}
+
+/* Opening */
+
+/* FORCE passes net.core.*mem_max and needs CAP_NET_ADMIN. The kernel reports twice what it holds. */
+static inline int udp_set_buffer(int fd, int force_option, int option, int bytes) {
+    int granted = 0;
+    socklen_t size = sizeof granted;
+    if (bytes > 0 && setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) < 0)
+        (void)!setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
+    if (getsockopt(fd, SOL_SOCKET, option, &granted, &size) < 0) return 0;
+    return granted / 2;
+}
+
+static inline int udp_bind(udp_socket *s, const struct sockaddr *address, socklen_t size) {
+    int off = 0;
+    s->fd = socket(address->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+    if (s->fd < 0) return UDP_ERR_SYSTEM;
+    if (address->sa_family == AF_INET6)
+        (void)!setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(s->fd, address, size) == 0) return UDP_OK;
+    int error = errno;
+    close(s->fd);
+    s->fd = -1;
+    errno = error;
+    return UDP_ERR_SYSTEM;
+}
+
+static inline int udp_open_address(udp_socket *s, const char *address, uint16_t port) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    s->family = AF_INET;
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
+        return udp_bind(s, (const struct sockaddr *)&v4, sizeof v4);
+    s->family = AF_INET6;
+    if (inet_pton(AF_INET6, address, &v6.sin6_addr) != 1) return UDP_ERR_FORMAT;
+    if (udp_bind(s, (const struct sockaddr *)&v6, sizeof v6) == UDP_OK) return UDP_OK;
+    int absent = errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL;
+    if (!absent || !IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) return UDP_ERR_SYSTEM;
+    s->family = AF_INET; /* a machine without IPv6; v4 is 0.0.0.0 still */
+    return udp_bind(s, (const struct sockaddr *)&v4, sizeof v4);
+}
+
+static inline void udp_close(udp_socket *s) {
+    if (s->fd >= 0) close(s->fd);
+    s->fd = -1;
+    free(s->buffers);
+    s->buffers = NULL;
+    s->filled = s->slot = 0;
+    s->offset = 0;
+}
+
+static inline void udp_prepare_receive(udp_buffers *b) {
+    for (int i = 0; i < UDP_BATCH; i++) {
+        struct msghdr *header = &b->receive[i].msg_hdr;
+        b->receive_parts[i] = (struct iovec){b->slots[i], UDP_SLOT_BYTES};
+        header->msg_iov = &b->receive_parts[i];
+        header->msg_iovlen = 1;
+        header->msg_name = &b->sources[i];
+        header->msg_control = b->receive_control[i].bytes;
+    }
+}
+
+static inline int udp_open(
+    udp_socket *s, const char *address, uint16_t port, int receive_buffer, int send_buffer
+) {
+    const int on = 1;
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    memset(s, 0, sizeof *s);
+    s->fd = -1;
+    int status = udp_open_address(s, address, port);
+    if (status != UDP_OK) {
+        s->error = errno;
+        return status;
+    }
+    s->buffers = calloc(1, sizeof *s->buffers);
+    if (!s->buffers || getsockname(s->fd, (struct sockaddr *)&bound, &size) < 0) {
+        s->error = errno;
+        udp_close(s);
+        return UDP_ERR_SYSTEM;
+    }
+    s->port = ntohs(
+        s->family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
+                             : ((struct sockaddr_in6 *)&bound)->sin6_port
+    );
+    s->receive_buffer = udp_set_buffer(s->fd, SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer);
+    s->send_buffer = udp_set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, send_buffer);
+    s->gro = setsockopt(s->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+    s->gso = 1;
+    udp_prepare_receive(s->buffers);
+    return UDP_OK;
+}
+
+/* Receiving */
+
+static inline uint32_t udp_segment_of(struct msghdr *header, uint32_t length) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
+        int segment;
+        memcpy(&segment, CMSG_DATA(c), sizeof segment);
+        if (segment > 0 && (uint32_t)segment < length) return (uint32_t)segment;
+    }
+    return length;
+}
+
+/* Fills the slots; returns how many, or UDP_ERR_SYSTEM. */
+static inline int udp_fill(udp_socket *s) {
+    udp_buffers *b = s->buffers;
+    for (int i = 0; i < UDP_BATCH; i++) {
+        b->receive[i].msg_hdr.msg_namelen = sizeof b->sources[i];
+        b->receive[i].msg_hdr.msg_controllen = sizeof b->receive_control[i].bytes;
+    }
+    s->slot = s->filled = 0;
+    s->offset = 0;
+    for (int attempt = 0; attempt < UDP_BATCH; attempt++) {
+        s->counters.receive_calls++;
+        int filled = recvmmsg(s->fd, b->receive, UDP_BATCH, MSG_DONTWAIT, NULL);
+        if (filled >= 0) return s->filled = filled;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+        if (errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL) break;
+        /* EINTR, or what an ICMP message about an earlier datagram left behind: look again. */
+    }
+    s->error = errno;
+    return UDP_ERR_SYSTEM;
+}
+
+/* Hands out datagrams of the slots that are filled; returns how many fitted into the batch. */
+static inline int udp_split(udp_socket *s, datagram *batch, int capacity) {
+    udp_buffers *b = s->buffers;
+    int count = 0;
+    while (s->slot < s->filled && count < capacity) {
+        struct mmsghdr *message = &b->receive[s->slot];
+        uint32_t length = message->msg_len;
+        if (message->msg_hdr.msg_flags & MSG_TRUNC) {
+            s->counters.truncated++;
+            length = 0;
+        }
+        uint32_t segment = udp_segment_of(&message->msg_hdr, length);
+        while (s->offset < length && count < capacity) {
+            datagram *d = &batch[count++];
+            uint32_t left = length - s->offset;
+            d->data = b->slots[s->slot] + s->offset;
+            d->length = left < segment ? left : segment;
+            if (s->family == AF_INET)
+                udp_map_v4(&d->source, &b->sources[s->slot]);
+            else
+                d->source = b->sources[s->slot];
+            s->offset += d->length;
+            s->counters.received++;
+            s->counters.received_bytes += d->length;
+        }
+        if (s->offset < length) break;
+        s->slot++;
+        s->offset = 0;
+    }
+    return count;
+}
+
+static inline int udp_receive(udp_socket *s, datagram *batch, int capacity) {
+    /* Slots are not overwritten while datagrams of theirs are out in the same batch. */
+    int count = udp_split(s, batch, capacity);
+    if (count) return count;
+    int filled = udp_fill(s);
+    return filled <= 0 ? filled : udp_split(s, batch, capacity);
+}
+
+/* Sending */
+
+static inline uint32_t udp_datagrams_in(const out_message *m) {
+    if (!m->segment_size || m->length <= m->segment_size) return 1;
+    return (m->length + m->segment_size - 1) / m->segment_size;
+}
+
+/* Fills header i of the batch with length bytes at data; segment 0: one datagram. */
+static inline int udp_prepare_send(
+    udp_socket *s, int i, const out_message *m, uint32_t offset, uint32_t length, uint32_t segment
+) {
+    udp_buffers *b = s->buffers;
+    struct msghdr *header = &b->send[i].msg_hdr;
+    memset(header, 0, sizeof *header);
+    if (s->family == AF_INET) {
+        if (udp_unmap_v4(&b->v4_destinations[i], m->destination) != UDP_OK) return UDP_ERR_FORMAT;
+        header->msg_name = &b->v4_destinations[i];
+        header->msg_namelen = sizeof b->v4_destinations[i];
+    } else {
+        header->msg_name = (void *)m->destination;
+        header->msg_namelen = sizeof *m->destination;
+    }
+    b->send_parts[i] = (struct iovec){(void *)(m->data + offset), length};
+    header->msg_iov = &b->send_parts[i];
+    header->msg_iovlen = 1;
+    if (segment) {
+        const uint16_t size = (uint16_t)segment;
+        header->msg_control = b->send_control[i].bytes;
+        header->msg_controllen = CMSG_SPACE(sizeof size);
+        struct cmsghdr *control = CMSG_FIRSTHDR(header);
+        control->cmsg_level = SOL_UDP;
+        control->cmsg_type = UDP_SEGMENT;
+        control->cmsg_len = CMSG_LEN(sizeof size);
+        memcpy(CMSG_DATA(control), &size, sizeof size);
+    }
+    return UDP_OK;
+}
+
+static inline int64_t udp_now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* What udp_send_headers says about the header at which it stopped. */
+enum { UDP_ALL_SENT, UDP_REFUSED, UDP_NO_SPACE };
+
+/*
+ * Sends headers first..end-1 of the batch; *next becomes the first that did not go out. Waits for
+ * buffer space until *deadline_us (0: not waited yet). s->error: why it stopped.
+ */
+static inline int udp_send_headers(
+    udp_socket *s, int first, int end, int *next, int64_t *deadline_us
+) {
+    int again = 0;
+    *next = first;
+    while (*next < end) {
+        s->counters.send_calls++;
+        int sent = sendmmsg(
+            s->fd, s->buffers->send + *next, (unsigned)(end - *next), MSG_DONTWAIT | MSG_NOSIGNAL
+        );
+        if (sent > 0) {
+            *next += sent;
+            again = 0;
+            continue;
+        }
+        s->error = errno;
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            int64_t now = udp_now_us();
+            if (*deadline_us == 0) *deadline_us = now + UDP_SEND_WAIT_US;
+            if (now >= *deadline_us) return UDP_NO_SPACE;
+            struct pollfd writable = {.fd = s->fd, .events = POLLOUT};
+            s->counters.send_waits++;
+            if (errno == ENOBUFS) poll(NULL, 0, 1); /* the device's queue: not in POLLOUT */
+            else poll(&writable, 1, 1);
+            continue;
+        }
+        /*
+         * A refusal may be an ICMP error about an earlier datagram, which the kernel reports once
+         * and instead of sending: the same message is tried once more.
+         */
+        int reported = errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH;
+        if (!reported || again++) return UDP_REFUSED;
+    }
+    return UDP_ALL_SENT;
+}
+
+/* One message as single datagrams. Returns 1 when all went out. */
+static inline int udp_send_singly(udp_socket *s, const out_message *m, int64_t *deadline_us) {
+    uint32_t segment = m->segment_size ? m->segment_size : m->length, offset = 0;
+    int whole = 1, full = 0;
+    while (offset < m->length) {
+        int count = 0, next = 0;
+        for (; count < UDP_BATCH && offset < m->length; count++) {
+            uint32_t length = m->length - offset < segment ? m->length - offset : segment;
+            udp_prepare_send(s, count, m, offset, length, 0); /* the address was mapped before */
+            offset += length;
+        }
+        while (next < count) {
+            int from = next;
+            int why = full ? UDP_NO_SPACE : udp_send_headers(s, from, count, &next, deadline_us);
+            for (int i = from; i < next; i++) {
+                s->counters.sent++;
+                s->counters.sent_bytes += s->buffers->send_parts[i].iov_len;
+            }
+            if (why == UDP_ALL_SENT) break;
+            whole = 0;
+            if (why == UDP_NO_SPACE) {
+                full = 1;
+                s->counters.dropped += (uint64_t)(count - next);
+                break;
+            }
+            s->counters.failed++;
+            next++;
+        }
+    }
+    return whole;
+}
+
+/* Whether the kernel refused the segmentation rather than the datagrams. */
+static inline int udp_is_gso_error(int error) {
+    return error == EIO || error == EINVAL || error == EMSGSIZE || error == EOPNOTSUPP
+        || error == ENOPROTOOPT;
+}
+
+/* Whether a message goes as one GSO run: it has segments, and keeps the kernel's limits. */
+static inline int udp_is_run(const out_message *m) {
+    return m->segment_size && m->length > m->segment_size && m->length <= UDP_MAX_RUN_BYTES
+        && udp_datagrams_in(m) <= UDP_MAX_RUN;
+}
+
+static inline void udp_count_sent(udp_socket *s, const out_message *m) {
+    s->counters.sent += udp_datagrams_in(m);
+    s->counters.sent_bytes += m->length;
+    if (udp_is_run(m)) s->refused_runs = 0;
+}
+
+/* The message behind a header was refused: fall back or count. Returns 1 when it went out whole. */
+static inline int udp_handle_refusal(udp_socket *s, const out_message *m, int64_t *deadline_us) {
+    if (!udp_is_run(m) || !udp_is_gso_error(s->error)) {
+        s->counters.failed += udp_datagrams_in(m);
+        return 0;
+    }
+    /*
+     * EINVAL and EMSGSIZE may be about this path only (its MTU, or IPsec), so one refusal does not
+     * switch GSO off for all; refusals without a success between them do.
+     */
+    s->counters.gso_fallbacks++;
+    if (++s->refused_runs >= UDP_GSO_DOUBT) s->gso = 0;
+    return udp_send_singly(s, m, deadline_us);
+}
+
+/*
+ * Takes up to UDP_BATCH messages that one sendmmsg can carry; returns how many. Stops before a
+ * message that has to be sent singly: that one, when it is the first, is 0.
+ */
+static inline int udp_gather(udp_socket *s, const out_message *messages, int count) {
+    int n = 0;
+    for (; n < count && n < UDP_BATCH; n++) {
+        const out_message *m = &messages[n];
+        int run = udp_is_run(m);
+        if (!run && udp_datagrams_in(m) > 1) break;
+        if (run && !s->gso) break;
+        if (udp_prepare_send(s, n, m, 0, m->length, run ? m->segment_size : 0) != UDP_OK) break;
+    }
+    return n;
+}
+
+static inline int udp_send(udp_socket *s, const out_message *messages, int count) {
+    struct sockaddr_in unused;
+    int64_t deadline_us = 0;
+    int done = 0, whole = 0;
+    while (done < count) {
+        const out_message *m = &messages[done];
+        int gathered = udp_gather(s, m, count - done), next = 0;
+        if (gathered == 0) {
+            if (s->family == AF_INET && udp_unmap_v4(&unused, m->destination) != UDP_OK)
+                s->counters.failed += udp_datagrams_in(m); /* IPv6 from an IPv4 socket */
+            else
+                whole += udp_send_singly(s, m, &deadline_us);
+            done++;
+            continue;
+        }
+        int why = udp_send_headers(s, 0, gathered, &next, &deadline_us);
+        for (int i = 0; i < next; i++) udp_count_sent(s, &m[i]);
+        whole += next;
+        done += next;
+        if (why == UDP_REFUSED) {
+            whole += udp_handle_refusal(s, &messages[done], &deadline_us);
+            done++;
+        } else if (why == UDP_NO_SPACE) {
+            for (; done < count; done++) s->counters.dropped += udp_datagrams_in(&messages[done]);
+        }
+    }
+    return whole;
+}
+
+#endif

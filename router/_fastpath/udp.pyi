@@ -1,0 +1,44 @@
+"""The UDP socket of the data plane as a Python object: for tests and the load generator."""
+
+from collections.abc import Sequence
+from typing import final
+
+@final
+class UdpSocket:
+    """
+    A non-blocking UDP socket with UDP_GRO and UDP_SEGMENT.
+
+    :param address: Numeric; ``::`` is dual stack, and ``0.0.0.0`` where IPv6 is absent.
+    :param port: 0 for any.
+    :param receive_buffer: Bytes, 0 for the system's default; likewise ``send_buffer``.
+    :raises OSError: when it cannot be opened.
+    :raises ValueError: when the address is not numeric.
+    """
+
+    def __new__(
+        cls, address: str, port: int = 0, *, receive_buffer: int = 0, send_buffer: int = 0
+    ) -> UdpSocket: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def dual_stack(self) -> bool: ...
+    @property
+    def gro(self) -> bool:
+        """Whether the kernel joins datagrams on receipt."""
+    @property
+    def gso(self) -> bool:
+        """Whether runs are sent as one message; off after the kernel refused several in a row."""
+    @property
+    def buffers(self) -> tuple[int, int]:
+        """Bytes of receive and send buffer that the kernel granted."""
+    def counters(self) -> dict[str, int]: ...
+    def receive(self, capacity: int = 64) -> list[tuple[bytes, tuple[str, int]]]:
+        """Return up to ``capacity`` (1..64) datagrams with their sources, without waiting."""
+    def send(self, messages: Sequence[tuple[bytes, tuple[str, int], int]]) -> int:
+        """
+        Send messages of (data, numeric destination, segment size or 0).
+
+        :return: How many went out whole; the others are in :meth:`counters`.
+        """
