@@ -1,0 +1,43 @@
+"""Records to rows of the tables, and back."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from signaling.rooms.settings import RoomSettings
+from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
+
+_SETTINGS = {field.name for field in dataclasses.fields(RoomSettings)}
+_TUPLES = {"video_codecs"}
+
+
+def row_of(record: RoomRecord | ParticipantRecord | TrackRecord) -> dict[str, Any]:
+    """Return the column values of a record."""
+    row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    if isinstance(record, RoomRecord):
+        row["settings"] = json.dumps(dataclasses.asdict(record.settings), separators=(",", ":"))
+    return row
+
+
+def room_of(row: Mapping[str, Any]) -> RoomRecord:
+    """Return the room that a row holds."""
+    return RoomRecord(**{**row, "settings": _settings_of(row["settings"])})
+
+
+def participant_of(row: Mapping[str, Any]) -> ParticipantRecord:
+    """Return the participant that a row holds."""
+    return ParticipantRecord(**row)
+
+
+def track_of(row: Mapping[str, Any]) -> TrackRecord:
+    """Return the track that a row holds."""
+    return TrackRecord(**row)
+
+
+def _settings_of(text: str) -> RoomSettings:
+    # A row that an older or newer release wrote may lack settings or have more: defaults fill in.
+    members = {name: value for name, value in json.loads(text).items() if name in _SETTINGS}
+    for name in _TUPLES & members.keys():
+        members[name] = tuple(members[name])
+    return RoomSettings(**members)

@@ -1,0 +1,307 @@
+"""The store in a SQLite file, through SQLAlchemy."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Select, Table, event, exists, literal, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from signaling.errors import NameTaken, StorageError
+from signaling.ids import AccountSid
+from signaling.storage import schema
+from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
+from signaling.storage.rows import participant_of, room_of, row_of, track_of
+from signaling.storage.store import (
+    Page,
+    PageKey,
+    ParticipantFilter,
+    Record,
+    RecordT,
+    RoomFilter,
+    Slice,
+)
+from signaling.storage.tables import UtcMicroseconds, participants, rooms, tracks
+
+_TABLES: dict[type[Record], Table] = {
+    RoomRecord: rooms,
+    ParticipantRecord: participants,
+    TrackRecord: tracks,
+}
+# What a later write of a record may change; the rest is fixed when its row is made.
+_CHANGING: dict[type[Record], tuple[str, ...]] = {
+    RoomRecord: ("status", "updated_at", "ended_at"),
+    ParticipantRecord: ("identity", "status", "updated_at", "ended_at"),
+    TrackRecord: ("name", "enabled", "updated_at", "unpublished_at"),
+}
+_PRAGMAS = (
+    # Readers and the writer do not wait for each other.
+    "PRAGMA journal_mode = WAL",
+    # A power cut may lose the last transactions in WAL mode, never the database.
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",
+)
+
+
+class SqlStore:
+    """
+    A :class:`~signaling.storage.store.Store` in one SQLite file; made by :meth:`open`.
+
+    SQLite has one writer at a time, so writes queue on a lock here, in order, and never find the
+    database locked by one of our own.
+    """
+
+    def __init__(self, engine: AsyncEngine, account_sid: AccountSid) -> None:
+        self._engine = engine
+        self._account_sid = account_sid
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str, account_sid: AccountSid) -> Self:
+        """
+        Open a database, made if it does not exist, and bring it to the newest schema.
+
+        :param url: ``sqlite:///`` and a path.
+        :param account_sid: The account whose rows are read.
+        :raises StorageError: if that fails, in words for the operator.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise StorageError("the database URL cannot be understood") from error
+        if parsed.get_backend_name() != "sqlite" or not parsed.database:
+            raise StorageError("the database URL must be sqlite:/// and a path")
+        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(schema.upgrade)
+        except BaseException as error:
+            await engine.dispose()
+            if isinstance(error, SQLAlchemyError):
+                reason = getattr(error, "orig", None) or error
+                raise StorageError(
+                    f"cannot open the database {parsed.database}: {reason}"
+                ) from error
+            raise
+        return cls(engine, account_sid)
+
+    async def close(self) -> None:
+        async with self._writer:
+            await self._engine.dispose()
+
+    # Writing.
+
+    async def add_room(self, room: RoomRecord) -> None:
+        async with self._transaction() as connection:
+            await connection.execute(insert(rooms).values(**row_of(room)))
+
+    async def update_room(self, room: RoomRecord) -> None:
+        row = row_of(room)
+        async with self._transaction() as connection:
+            result = await connection.execute(
+                update(rooms)
+                .where(rooms.c.sid == room.sid)
+                .values({name: row[name] for name in _CHANGING[RoomRecord]})
+            )
+        if result.rowcount != 1:
+            raise StorageError(f"the store has no room {room.sid}")
+
+    async def put_participant(self, participant: ParticipantRecord) -> None:
+        await self.put_all([participant])
+
+    async def put_track(self, track: TrackRecord) -> None:
+        await self.put_all([track])
+
+    async def put_all(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        async with self._transaction() as connection:
+            for kind, alike in groupby(records, type):
+                statement = insert(_TABLES[kind])
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["sid"],
+                        set_={name: statement.excluded[name] for name in _CHANGING[kind]},
+                    ),
+                    [row_of(record) for record in alike],
+                )
+
+    async def end_everything_left_behind(self, ended_at: datetime) -> int:
+        mine = participants.c.account_sid == self._account_sid
+        async with self._transaction() as connection:
+            await connection.execute(
+                update(tracks)
+                .where(
+                    tracks.c.unpublished_at.is_(None),
+                    tracks.c.participant_sid.in_(select(participants.c.sid).where(mine)),
+                )
+                .values(unpublished_at=ended_at)
+            )
+            result = await connection.execute(
+                update(participants)
+                .where(participants.c.status != "disconnected", mine)
+                .values(status="disconnected", updated_at=ended_at, ended_at=ended_at)
+            )
+        return int(result.rowcount)
+
+    # Reading.
+
+    async def in_progress_rooms(self) -> tuple[RoomRecord, ...]:
+        query = self._rooms().where(rooms.c.status == "in-progress")
+        found = await self._all(query.order_by(rooms.c.created_at, rooms.c.sid))
+        return tuple(room_of(row) for row in found)
+
+    async def get_room(self, sid: str) -> RoomRecord | None:
+        return await self._one(self._rooms().where(rooms.c.sid == sid), room_of)
+
+    async def find_in_progress(self, name: str) -> RoomRecord | None:
+        query = self._rooms().where(rooms.c.name == name, rooms.c.status == "in-progress")
+        return await self._one(query, room_of)
+
+    async def list_rooms(self, where: RoomFilter, page: Page) -> Slice[RoomRecord]:
+        query = self._rooms()
+        if where.status is not None:
+            query = query.where(rooms.c.status == where.status)
+        if where.unique_name is not None:
+            query = query.where(rooms.c.name == where.unique_name)
+        query = query.where(*_created_within(rooms, where))
+        return await self._page(query, rooms, page, room_of)
+
+    async def had_participants(self, room_sid: str) -> bool:
+        query = select(exists().where(participants.c.room_sid == room_sid))
+        with _errors():
+            async with self._engine.connect() as connection:
+                return bool(await connection.scalar(query))
+
+    async def get_participant(self, room_sid: str, sid: str) -> ParticipantRecord | None:
+        query = self._participants(room_sid).where(participants.c.sid == sid)
+        return await self._one(query, participant_of)
+
+    async def find_participant(self, room_sid: str, identity: str) -> ParticipantRecord | None:
+        query = self._participants(room_sid).where(
+            participants.c.identity == identity, participants.c.status != "disconnected"
+        )
+        # While a newcomer replaces a participant, both may be here for a moment: the newer counts.
+        query = query.order_by(participants.c.created_at.desc()).limit(1)
+        return await self._one(query, participant_of)
+
+    async def list_participants(
+        self, where: ParticipantFilter, page: Page
+    ) -> Slice[ParticipantRecord]:
+        query = self._participants(where.room_sid)
+        if where.statuses is not None:
+            query = query.where(participants.c.status.in_(sorted(where.statuses)))
+        if where.identity is not None:
+            query = query.where(participants.c.identity == where.identity)
+        query = query.where(*_created_within(participants, where))
+        return await self._page(query, participants, page, participant_of)
+
+    async def get_published_track(self, participant_sid: str, sid: str) -> TrackRecord | None:
+        return await self._one(_published(participant_sid).where(tracks.c.sid == sid), track_of)
+
+    async def find_published_track(self, participant_sid: str, name: str) -> TrackRecord | None:
+        query = _published(participant_sid).where(tracks.c.name == name)
+        return await self._one(query.order_by(tracks.c.created_at.desc()).limit(1), track_of)
+
+    async def list_published_tracks(self, participant_sid: str, page: Page) -> Slice[TrackRecord]:
+        return await self._page(_published(participant_sid), tracks, page, track_of)
+
+    def _rooms(self) -> Select[Any]:
+        return select(rooms).where(rooms.c.account_sid == self._account_sid)
+
+    def _participants(self, room_sid: str) -> Select[Any]:
+        return select(participants).where(
+            participants.c.room_sid == room_sid, participants.c.account_sid == self._account_sid
+        )
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        with _errors():
+            async with self._writer, self._engine.begin() as connection:
+                yield connection
+
+    async def _all(self, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+        with _errors():
+            async with self._engine.connect() as connection:
+                rows: Sequence[Mapping[str, Any]]
+                rows = (await connection.execute(query)).mappings().all()
+                return rows
+
+    async def _one(
+        self, query: Select[Any], read: Callable[[Mapping[str, Any]], RecordT]
+    ) -> RecordT | None:
+        found = await self._all(query)
+        return read(found[0]) if found else None
+
+    async def _page(
+        self,
+        query: Select[Any],
+        table: Table,
+        page: Page,
+        read: Callable[[Mapping[str, Any]], RecordT],
+    ) -> Slice[RecordT]:
+        key = tuple_(table.c.created_at, table.c.sid)
+        if page.before is not None:
+            newer = query.where(key > _place(page.before))
+            newer = newer.order_by(table.c.created_at, table.c.sid).limit(page.size)
+            found = await self._all(newer)
+            return Slice(records=tuple(read(row) for row in reversed(found)), has_more=True)
+        if page.after is not None:
+            query = query.where(key < _place(page.after))
+        else:
+            query = query.offset(page.offset)
+        query = query.order_by(table.c.created_at.desc(), table.c.sid.desc())
+        # One row more than wanted tells whether another page follows.
+        found = await self._all(query.limit(page.size + 1))
+        return Slice(
+            records=tuple(read(row) for row in found[: page.size]),
+            has_more=len(found) > page.size,
+        )
+
+
+def _published(participant_sid: str) -> Select[Any]:
+    return select(tracks).where(
+        tracks.c.participant_sid == participant_sid, tracks.c.unpublished_at.is_(None)
+    )
+
+
+def _place(key: PageKey) -> ColumnElement[Any]:
+    # A bare datetime in a tuple would be bound as text, which is greater than every integer.
+    return tuple_(literal(key.created_at, UtcMicroseconds), literal(key.sid))
+
+
+def _created_within(
+    table: Table, where: RoomFilter | ParticipantFilter
+) -> Iterator[ColumnElement[bool]]:
+    if where.created_from is not None:
+        yield table.c.created_at >= where.created_from
+    if where.created_before is not None:
+        yield table.c.created_at < where.created_before
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        # SQLite names the columns of the index, not the index.
+        if "rooms.name" in str(error.orig):
+            raise NameTaken("an in-progress room has the name") from error
+        raise StorageError(f"the database refused a row: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"the database failed: {getattr(error, 'orig', error)}") from error
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
