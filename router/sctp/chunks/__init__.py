@@ -1,0 +1,1 @@
+"""Wire formats of the SCTP chunks and their parameters."""
