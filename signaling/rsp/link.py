@@ -1,0 +1,294 @@
+"""Joins a signaling session to its live room, its peer in the media node, and its socket."""
+
+from typing import Protocol
+
+import structlog
+from msgspec import Struct
+
+from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
+from router.node_events import (
+    NegotiationNeeded,
+    NodeEvent,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFailed,
+    PeerId,
+)
+from signaling.errors import ErrorCode
+from signaling.rooms import LeaveReason, ParticipantView
+from signaling.service.live_room import LiveRoom
+from signaling.service.room_service import RoomService
+
+from .messages import Disconnect, Sync, Update
+from .session import (
+    AnswerReceived,
+    LeaveRequested,
+    OfferReceived,
+    OfferUnanswered,
+    PeerConnectionClosed,
+    RspSession,
+    SessionEvent,
+    SessionState,
+    TracksReceived,
+)
+from .tcmp import CLOSE_GOING_AWAY, CLOSE_REPLACED
+from .views import track_requests
+
+_log = structlog.get_logger(__name__)
+
+CLOSE_NORMAL = 1000
+
+
+class SessionSocket(Protocol):
+    """The socket that a session speaks through at the moment."""
+
+    def send(self, body: Struct) -> None:
+        """Send a message; never blocks."""
+
+    def session_ended(self) -> None:
+        """Let the client close, as its session has ended."""
+
+    def replaced(self, code: int) -> None:
+        """Close: the client has come on another socket."""
+
+    def rearm(self) -> None:
+        """Look at the session's timer again."""
+
+
+class RspLink:
+    """
+    What a participant of the SDK is told through.
+
+    :param session: The protocol.
+    :param sessions: The live sessions by id; the link takes itself out at its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: RspSession,
+        live: LiveRoom,
+        service: RoomService,
+        peer_id: PeerId | None,
+        socket: SessionSocket,
+        sessions: "dict[str, RspLink]",
+    ) -> None:
+        self.session = session
+        self.live = live
+        self._service = service
+        self._node = service.node
+        self._clock = service.clock
+        self._peer_id = peer_id
+        self._peer_failed = False
+        self._offer_wanted = False
+        self._socket: SessionSocket | None = socket
+        self._sessions = sessions
+        sessions[session.session_id] = self
+        self._log = _log.bind(room_sid=live.sid, participant_sid=session.participant_sid)
+
+    # What the room says.
+
+    def participant_changed(self, view: ParticipantView) -> None:
+        """Take note that another participant has a new revision."""
+        self.session.participant_changed(view)
+
+    def publications_changed(self) -> None:
+        """Take note that the own publications have a new revision."""
+        self.session.publications_changed()
+
+    def subscriptions_changed(self) -> None:
+        """Take note that the subscriptions have a new revision."""
+        self.session.subscriptions_changed()
+
+    def ended(self, reason: LeaveReason) -> None:
+        """Say why it ends, and forget the session."""
+        self._sessions.pop(self.session.session_id, None)
+        self._peer_id = None
+        self.session.end(reason)
+
+    def peer_event(self, event: NodeEvent) -> None:
+        """Act on what the media node reports of the peer."""
+        match event:
+            case NegotiationNeeded():
+                self._offer_wanted = True
+            case PeerFailed():
+                # The client notices too, and restarts ICE: it is answered from a new transport.
+                self._peer_failed = True
+                self._log.info("media failed", reason=event.reason)
+            case PeerConnected():
+                self._peer_failed = False
+                self._log.debug("media connected")
+            case PeerDisconnected():
+                self._log.debug("media consent lost")
+
+    def flush(self) -> None:
+        """Make an offer if one is wanted and allowed, and send what there is to say."""
+        if self._offer_wanted and self.session.may_offer:
+            self._make_offer()
+        self.session.flush()
+        self._send()
+
+    # What the client says.
+
+    def receive_update(self, update: Update) -> None:
+        """Take an ``update``."""
+        self.session.receive_update(update, self._clock.monotonic())
+        self._carry_out()
+        self.live.pump()
+
+    def receive_disconnect(self, disconnect: Disconnect) -> None:
+        """Take a ``disconnect``."""
+        self.session.receive_disconnect(disconnect)
+        self._carry_out()
+
+    def receive_invalid(self) -> None:
+        """Take note that the client broke the protocol."""
+        self._end(LeaveReason.PROTOCOL_ERROR, ErrorCode.CLIENT_MESSAGE_INVALID)
+
+    def heard(self) -> None:
+        """Take note that the client is alive."""
+        self.session.heard(self._clock.monotonic())
+
+    def resume(self, sync: Sync, socket: SessionSocket) -> None:
+        """Go on with another socket, whether or not the loss of the old one was noticed."""
+        old, self._socket = self._socket, None
+        if old is not None:
+            old.replaced(CLOSE_REPLACED)
+        self.session.begin_resume(sync, self._clock.monotonic())
+        self._socket = socket
+        self._carry_out()
+        self.live.restore_connection(self.session.participant_sid)
+        self.session.finish_resume(self._clock.monotonic())
+        # What was wanted while nobody could be asked.
+        self._offer_wanted = True
+        self.live.pump()
+
+    def socket_lost(self, socket: SessionSocket, code: int) -> None:
+        """
+        Take note that a socket is gone.
+
+        :param code: Its WebSocket close code; 1006 when it broke.
+        """
+        if socket is not self._socket:
+            return
+        self._socket = None
+        if self.session.state is SessionState.ENDED:
+            return
+        participant_sid = self.session.participant_sid
+        self.session.detach()
+        if code == CLOSE_NORMAL:
+            # Only a client that leaves on purpose closes like that, and none resumes after it.
+            self.live.leave(participant_sid, LeaveReason.LEFT)
+            return
+        config = self._service.config
+        grace = config.session_timeout
+        if code == CLOSE_GOING_AWAY:
+            grace = min(grace, config.page_closed_grace)
+        self.live.lose_connection(participant_sid, grace=grace)
+
+    # Time.
+
+    def next_timer(self) -> float | None:
+        """Return the absolute time of the session's next timer, or None."""
+        return self.session.next_timer()
+
+    def handle_timer(self) -> None:
+        """Act on the session's timers that are due."""
+        self.session.handle_timer(self._clock.monotonic())
+        self._carry_out()
+
+    # Carrying out what the client wants.
+
+    def _carry_out(self) -> None:
+        while (event := self.session.next_event()) is not None:
+            self._carry_out_one(event)
+
+    def _carry_out_one(self, event: SessionEvent) -> None:
+        participant_sid = self.session.participant_sid
+        if self.session.state is SessionState.ENDED:
+            return
+        match event:
+            case TracksReceived(participant=participant):
+                self.live.update_tracks(
+                    participant_sid, track_requests(participant), revision=participant.revision
+                )
+            case OfferReceived(revision=revision, sdp=sdp):
+                self._answer(revision, sdp)
+            case AnswerReceived(sdp=sdp):
+                self._apply_answer(sdp)
+            case PeerConnectionClosed():
+                self._peer_id = None
+                self.live.set_peer(participant_sid, None)
+            case OfferUnanswered():
+                self._end(LeaveReason.MEDIA_FAILED, ErrorCode.CLIENT_REMOTE_DESCRIPTION_FAILED)
+            case LeaveRequested():
+                self.live.leave(participant_sid, LeaveReason.LEFT)
+
+    def _answer(self, revision: int, sdp: str) -> None:
+        try:
+            if self._peer_id is None or self._peer_failed:
+                answer = self._answer_from_new_peer(sdp)
+            else:
+                answer = self._node.handle_offer(self._peer_id, sdp)
+        except NegotiationError as error:
+            self._log.info("offer refused", error=str(error))
+            self._end(LeaveReason.MEDIA_FAILED, ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED)
+            return
+        except (DataPlaneError, LocalProtocolError) as error:
+            self._log.warning("no media for an offer", error=str(error))
+            self._end(LeaveReason.MEDIA_FAILED, ErrorCode.SERVER_LOCAL_DESCRIPTION_FAILED)
+            return
+        self.session.answer(revision, sdp=answer)
+        self._offer_wanted = True
+
+    def _answer_from_new_peer(self, sdp: str) -> str:
+        peer_id = self._node.create_peer(
+            group=self.live.sid, video_codecs=self.live.record.settings.video_codecs
+        )
+        try:
+            answer = self._node.handle_offer(peer_id, sdp)
+        except Exception:
+            self._node.close_peer(peer_id)
+            raise
+        self._peer_id, self._peer_failed = peer_id, False
+        self.live.set_peer(self.session.participant_sid, peer_id)
+        return answer
+
+    def _apply_answer(self, sdp: str) -> None:
+        if self._peer_id is None:
+            return
+        try:
+            self._node.handle_answer(self._peer_id, sdp)
+        except (NegotiationError, LocalProtocolError) as error:
+            self._log.info("answer refused", error=str(error))
+            self._end(LeaveReason.MEDIA_FAILED, ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED)
+            return
+        self._offer_wanted = True
+
+    def _make_offer(self) -> None:
+        self._offer_wanted = False
+        if self._peer_id is None or self._peer_failed:
+            return
+        try:
+            if self._node.needs_offer(self._peer_id):
+                sdp = self._node.create_offer(self._peer_id)
+                self.session.offer(sdp, self._clock.monotonic())
+        except (NegotiationError, LocalProtocolError) as error:
+            self._log.warning("no offer could be made", error=str(error))
+
+    def _end(self, reason: LeaveReason, code: ErrorCode) -> None:
+        self.session.fail(code)
+        self._send()
+        self.live.leave(self.session.participant_sid, reason)
+
+    def _send(self) -> None:
+        socket = self._socket
+        if socket is None:
+            return
+        for message in self.session.messages_to_send():
+            socket.send(message)
+        if self.session.state is SessionState.ENDED:
+            self._socket = None
+            socket.session_ended()
+        else:
+            socket.rearm()
