@@ -72,6 +72,8 @@ class MediaNodeConfig:
     threads: int = 1
     addresses: tuple[str, ...] = ("127.0.0.1",)
     """Addresses announced as ICE candidates, IPv4 and IPv6, preferred first."""
+    announced_port: int = 0
+    """First port to announce where a NAT maps ports; 0 announces the bound ones."""
     receive_buffer: int = 8 << 20
     """SO_RCVBUF of each media socket in bytes."""
     send_buffer: int = 8 << 20
@@ -357,7 +359,9 @@ class MediaNode:
         return peer
 
     def _candidates(self, shard: PlaneShard) -> tuple[str, ...]:
-        addresses = [Address(host, shard.port) for host in self._config.addresses]
+        announced = self._config.announced_port
+        port = announced + shard.index if announced else shard.port
+        addresses = [Address(host, port) for host in self._config.addresses]
         return tuple(candidate.serialize() for candidate in lite_candidates(addresses))
 
     def _new_source_id(self) -> SourceId:
