@@ -340,15 +340,17 @@ class OutboundData:
         """Note that a chunk was acknowledged for the first time, or was by a gap ack block."""
         if chunk.fate is _IN_FLIGHT:
             self._flight_size -= chunk.size
+            if chunk.transmissions == 1:
+                self._acked_order = max(self._acked_order, chunk.order)
+                self._acked_sent_at = max(self._acked_sent_at or 0.0, chunk.sent_at)
+            else:
+                # Which of the transmissions arrived is not known (Karn's rule).
+                self._acked_again_at = max(self._acked_again_at or 0.0, chunk.sent_at)
         elif chunk.fate is not _TO_RETRANSMIT:
             return
+        # One that was taken for lost says nothing about the round trip: most likely it arrived
+        # long ago and the SACK was lost.
         self._acked_bytes += chunk.size
-        if chunk.transmissions == 1:
-            self._acked_order = max(self._acked_order, chunk.order)
-            self._acked_sent_at = max(self._acked_sent_at or 0.0, chunk.sent_at)
-        else:
-            # Which of the transmissions arrived is not known (Karn's rule).
-            self._acked_again_at = max(self._acked_again_at or 0.0, chunk.sent_at)
 
     def _update_rto(self, now: float) -> None:
         if self._acked_sent_at is not None:
