@@ -90,6 +90,7 @@ class Association:
         # T1-init and T1-cookie never run together, nor does T2-shutdown with them.
         self._t1 = BackoffTimer(maximum=config.rto_max)
         self._t1_chunk = b""
+        self._t1_started_at = now
         self._t2 = BackoffTimer(maximum=config.rto_max)
         self._heartbeat_at: float | None = None
         self._heartbeat_nonce: bytes | None = None
@@ -151,7 +152,7 @@ class Association:
         """
         Queue a message; before the association is established it waits.
 
-        :param data: 1..``max_message_size`` bytes.
+        :param data: 1 byte at least; what the peer takes at most is for the caller to know.
         :param lifetime: Seconds after which the message is no longer (re)transmitted (RFC 3758).
         :param max_retransmits: How often a fragment is sent again at most (RFC 7496).
         :raises LocalProtocolError: if the state, the stream or the size does not allow it, or the
@@ -162,9 +163,9 @@ class Association:
         if not 0 <= stream_id < self.outbound_streams:
             raise LocalProtocolError(f"stream {stream_id} is not below {self.outbound_streams}")
         size = len(data)
-        if not 0 < size <= self._config.max_message_size:
+        if not 0 < size <= self._config.send_buffer_bytes:
             raise LocalProtocolError(
-                f"message of {size} bytes, allowed is 1..{self._config.max_message_size}"
+                f"message of {size} bytes, allowed is 1..{self._config.send_buffer_bytes}"
             )
         used = self._queue.used_bytes
         if used + size + MESSAGE_OVERHEAD_BYTES > self._config.send_buffer_bytes and used:
@@ -378,8 +379,9 @@ class Association:
         self._peer, (cookie_echo, *errors) = self._handshake.read_init_ack(parse_init(chunk.value))
         self._assembler.verification_tag = self._peer.initiate_tag
         self._set_state(State.COOKIE_ECHOED)
+        self._measure_handshake(now)
         self._t1_chunk = cookie_echo
-        self._t1.start(now, self._config.t1_timeout)
+        self._start_t1(now)
         self._assembler.add_packet(self._peer.initiate_tag, cookie_echo)
         for error in errors:
             self._assembler.add_packet(self._peer.initiate_tag, error)
@@ -425,6 +427,7 @@ class Association:
 
     def _receive_cookie_ack(self, chunk: RawChunk, now: float, tag: int) -> None:
         assert self._peer is not None
+        self._measure_handshake(now)
         self._establish(self._peer, now, is_restart=False)
 
     def _receive_data(self, chunk: RawChunk, now: float, tag: int) -> None:
@@ -557,8 +560,17 @@ class Association:
     def _start_init(self, now: float) -> None:
         self._set_state(State.COOKIE_WAIT)
         self._t1_chunk = self._handshake.make_init()
-        self._t1.start(now, self._config.t1_timeout)
+        self._start_t1(now)
         self._assembler.add_packet(0, self._t1_chunk)
+
+    def _start_t1(self, now: float) -> None:
+        self._t1.start(now, self._config.t1_timeout)
+        self._t1_started_at = now
+
+    def _measure_handshake(self, now: float) -> None:
+        """Take the answer to an INIT or COOKIE ECHO that was sent once for a round trip."""
+        if self._t1.expirations == 0:
+            self._rto.observe(now - self._t1_started_at)
 
     def _establish(self, peer: PeerParameters, now: float, *, is_restart: bool) -> None:
         self._t1.stop()

@@ -20,8 +20,7 @@ class SctpConfig:
     mtu: int = 1200
     """Largest SCTP packet in bytes, common header included, DTLS and UDP excluded."""
     max_message_size: int = 262144
-    """Largest message in bytes that is sent or reassembled; the peer's own limit is the caller's
-    business."""
+    """Largest message in bytes that the peer may send; a longer one ends the association."""
     outbound_streams: int = 1024
     """Streams to send on, at most; the peer may allow fewer."""
     inbound_streams: int = 1024
@@ -41,7 +40,7 @@ class SctpConfig:
     the peer's acknowledgements, which is 200 ms at most."""
     rto_max: float = 3.0
     """RTO.Max, so that an association is alive again soon after its path is."""
-    t1_timeout: float = 1.0
+    t1_timeout: float = 0.5
     """First wait for INIT ACK or COOKIE ACK; doubles up to ``rto_max``."""
     max_init_retransmits: int = 20
     """Max.Init.Retransmits; about a minute, ICE consent ends dead paths before."""
@@ -66,7 +65,7 @@ class SctpConfig:
             ("inbound_streams", self.inbound_streams, 1, 65535),
             # Twice a message, so that one can be reassembled behind another one with a hole.
             ("receive_buffer_bytes", self.receive_buffer_bytes, 2 * self.max_message_size, 1 << 30),
-            ("send_buffer_bytes", self.send_buffer_bytes, self.max_message_size, 1 << 30),
+            ("send_buffer_bytes", self.send_buffer_bytes, 1, 1 << 30),
             ("initial_cwnd_packets", self.initial_cwnd_packets, 1, 100),
             ("max_burst_packets", self.max_burst_packets, 1, 1000),
             ("delayed_ack_timeout", self.delayed_ack_timeout, 0.0, 0.5),
