@@ -92,6 +92,7 @@ class IceAgent:
         self._selected: CandidatePair | None = None
         self._consent: ConsentChecker | None = None
         self._consent_password = b""
+        self._consent_is_controlling = is_controlling
         self._peer_reflexive_count = 0
         self._generation = self._new_generation()
         # Its username fragment still is answered, as the peer may be behind in the restart.
@@ -356,6 +357,7 @@ class IceAgent:
             return
         priority = message.get(PRIORITY)
         check = EarlyCheck(source, destination, priority or 0, message.has(USE_CANDIDATE))
+        generation.heard_at = now
         if generation.remote is None:
             generation.remember_early_check(check)
         else:
@@ -395,6 +397,11 @@ class IceAgent:
         if pair.state is PairState.SUCCEEDED:
             if check.use_candidate and not self.is_controlling:
                 self._select(pair, now)
+            elif pair.is_nominating:
+                # The path works, so the nomination or its answer was lost: do not wait until the
+                # back-off lets it be sent again.
+                self._checks.cancel(pair)
+                checklist.trigger(pair)
             return
         pair.use_candidate_received |= check.use_candidate
         self._checks.cancel(pair)
@@ -594,6 +601,7 @@ class IceAgent:
         assert remote is not None
 
         def make_request() -> bytes:
+            self._consent_is_controlling = self.is_controlling
             return serialize_check(
                 pair,
                 transaction_id=new_transaction_id(self._rng),
@@ -620,7 +628,12 @@ class IceAgent:
             self._consent.receive_answer(message.transaction_id, now)
             if self._state is IceState.DISCONNECTED:
                 self._set_state(IceState.CONNECTED)
-        elif error is not None and error.code == ROLE_CONFLICT:
+        elif (
+            error is not None
+            and error.code == ROLE_CONFLICT
+            # Unless the peer's own checks have settled it in the meantime.
+            and self.is_controlling == self._consent_is_controlling
+        ):
             self._set_controlling(not self.is_controlling)
 
     def _supervise_consent(self, now: float) -> None:
@@ -681,25 +694,32 @@ class IceAgent:
             (
                 pair.validated_at + self._config.consent_lifetime
                 for pair in self._generation.checklist.valid_pairs()
-                if pair is not self._selected and pair.validated_at is not None
+                if self._may_expire(pair) and pair.validated_at is not None
             ),
             default=None,
         )
 
     def _expire_valid_pairs(self, now: float) -> None:
         for pair in self._generation.checklist.valid_pairs():
-            if pair is self._selected or pair.validated_at is None:
+            if not self._may_expire(pair) or pair.validated_at is None:
                 continue
             if now >= pair.validated_at + self._config.consent_lifetime:
-                pair.is_nominating = False
                 self._checks.discard(pair)
                 pair.apply(PairInput.CHECK_FAILED)
+
+    def _may_expire(self, pair: CandidatePair) -> bool:
+        # The selected pair has consent of its own, a nominating one the time-out of its check.
+        return pair is not self._selected and not pair.is_nominating
 
     def _patience_ends_at(self) -> float | None:
         since = self._generation.checking_since
         if since is None or self._state is not IceState.CHECKING or self._has_hope():
             return None
-        return since + self._config.patience
+        # A peer that is heard is likely to be heard again, and each of its checks is a new chance.
+        heard_at = self._generation.heard_at
+        if heard_at is None:
+            return since + self._config.patience
+        return max(since + self._config.patience, heard_at + self._config.disconnected_timeout)
 
     def _has_hope(self) -> bool:
         checklist = self._generation.checklist

@@ -39,6 +39,8 @@ class Generation:
         """At most 32 of them."""
         self.checking_since: float | None = None
         self.first_valid_at: float | None = None
+        self.heard_at: float | None = None
+        """When the peer's last authentic check came."""
 
     def remember_early_check(self, check: EarlyCheck) -> None:
         """Keep a check for when the peer's credentials are known; a repetition takes no room."""

@@ -113,6 +113,11 @@ class Link:
             self.delivered += 1
             receiver.receive_datagram(data, now)
 
+    def drop_in_flight(self) -> None:
+        """Lose all that is under way."""
+        self.dropped += len(self._in_flight)
+        self._in_flight.clear()
+
     def next_timer(self) -> float | None:
         """Return when the next datagram arrives, or None when none is in flight."""
         return self._in_flight[0][0] if self._in_flight else None
@@ -209,7 +214,7 @@ class VirtualNetwork(Generic[AddressT]):
             self._cores[address] = core
 
     def detach(self, *addresses: AddressT) -> None:
-        """Datagrams to these addresses are lost from now on."""
+        """Lose datagrams to these addresses; a core without an address is no longer driven."""
         for address in addresses:
             del self._cores[address]
 

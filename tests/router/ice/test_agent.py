@@ -105,6 +105,19 @@ def test_agents_settle_a_role_conflict(is_controlling: bool, seed: int, loss: fl
     assert_same_path(a, b)
 
 
+def test_role_conflict_found_by_a_consent_check_is_settled() -> None:
+    # Both have selected a pair when one of them takes the other's role.
+    network = Network()
+    a = network.agent(A4, is_controlling=True)
+    b = network.agent(B4, is_controlling=False)
+    connect(a, b)
+    network.run_until_connected(a, b)
+    b._set_controlling(True)
+    network.run_for(60.0)
+    assert a.is_controlling != b.is_controlling
+    assert a.state is b.state is IceState.CONNECTED
+
+
 @pytest.mark.parametrize("is_controlling", [True, False])
 def test_agents_learn_each_other_when_only_one_side_gives_candidates(
     is_controlling: bool,
@@ -167,6 +180,19 @@ def test_agents_connect_with_trickled_candidates(loss: float) -> None:
         network.run_for(0.2)
     network.run_until_connected(a, b, within=20.0)
     assert a.selected_path == (A6, B6)
+
+
+def test_candidates_may_come_before_the_credentials() -> None:
+    network = Network()
+    a = network.agent(A4, is_controlling=True)
+    b = network.agent(B4, is_controlling=False)
+    stale = replace(b.local_candidates[0], port=9, extensions=(("ufrag", "stale"),))
+    for candidate in (stale, *b.local_candidates):
+        a.add_remote_candidate(candidate, 0.0)
+    a.set_remote_credentials(b.local_credentials, 0.0)
+    b.set_remote_credentials(a.local_credentials, 0.0)
+    network.run_until_connected(a, b)
+    assert a.selected_path == (A4, B4)
 
 
 def test_agent_answers_checks_that_come_before_the_answer() -> None:
@@ -424,6 +450,38 @@ def test_agent_fails_after_its_patience_when_no_check_succeeds() -> None:
     failed_at = network.run(until=200.0, stop=lambda: a.state is IceState.FAILED)
     assert a.state is IceState.FAILED
     assert 39.5 <= failed_at < 40.5
+
+
+def test_agent_has_patience_while_the_peer_is_heard() -> None:
+    network = Network()
+    a = network.agent(A4, is_controlling=True)
+    b = network.agent(B4, is_controlling=False, config=IceConfig(rto=0.1, rc=3, rm=4))
+    connect(a, b)
+    network.block(B4, A4)
+    network.run_for(39.4)
+    # The last check of the other side came at 31.5 s, and the pair has failed long ago.
+    network.run_for(4.0)
+    assert states_reported(a) == [IceState.CHECKING, IceState.FAILED]
+    assert states_reported(b) == [IceState.CHECKING]
+    network.run_for(2.0)
+    assert states_reported(b) == [IceState.FAILED]
+
+
+def test_nomination_is_repeated_when_the_peer_is_heard_again() -> None:
+    network = Network()
+    a = network.agent(A4, is_controlling=True)
+    b = network.agent(B4, is_controlling=False)
+    connect(a, b)
+    network.run_until_connected(b)
+    assert a.state is IceState.CHECKING
+    # The answer to the nomination is lost, and all that follows for 10 s.
+    network.block(B4, A4)
+    network.link.drop_in_flight()
+    network.run_for(10.0)
+    network.unblock(B4, A4)
+    # Its back-off alone would let the next retransmission wait until 15.5 s.
+    network.run_until_connected(a, within=2.0)
+    assert_same_path(a, b)
 
 
 def test_controlled_agent_fails_when_the_peer_never_nominates() -> None:

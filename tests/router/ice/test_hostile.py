@@ -108,6 +108,21 @@ def test_forged_responses_do_not_validate_a_pair() -> None:
     network.run_until_connected(agent, within=1.0)
 
 
+def test_authentic_error_fails_the_pair() -> None:
+    network = Network()
+    server = network.lite_peer(SERVER4)
+    agent = network.agent(A4, is_controlling=True)
+    connect_to_lite(agent, server)
+    agent.handle_timer(0.0)
+    [(request, _, _)] = agent.datagrams_to_send()
+    response = Message(
+        message_class=MessageClass.ERROR_RESPONSE, transaction_id=request[8:20]
+    ).with_attribute(ERROR_CODE, ErrorCode(500))
+    key = server.endpoint.local_credentials.password.encode()
+    agent.receive_datagram(response.serialize(key=key), source=SERVER4, destination=A4, now=0.01)
+    assert agent.state is IceState.FAILED
+
+
 def test_authentic_response_from_another_address_fails_the_pair() -> None:
     # RFC 8445 section 7.2.5.2.1: addresses must be symmetric.
     network = Network()
