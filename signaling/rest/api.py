@@ -1,0 +1,159 @@
+"""The API as one function from request to response."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TypeAlias
+from urllib.parse import unquote
+
+import structlog
+
+from signaling.auth.account import Account
+from signaling.auth.basic import is_authentic
+from signaling.errors import ApiError, ErrorCode, StorageError
+from signaling.ids import new_request_sid
+from signaling.rest.call import Call
+from signaling.rest.handlers import Handlers, not_found
+from signaling.rest.message import BodyTooLarge, Request, Response, error_response
+from signaling.rest.parameters import Parameters
+from signaling.rest.room_parameters import RoomLimits
+from signaling.rest.service import RestService
+from signaling.storage.store import Store
+
+VERSION = "v1"
+FORM = "application/x-www-form-urlencoded"
+CHALLENGE = 'Basic realm="Twilio API"'
+
+_log = structlog.get_logger(__name__)
+
+_Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestConfig:
+    """What the API needs to know of the server."""
+
+    account: Account
+    public_url: str | None = None
+    """What links begin with; None takes the address that the request came to."""
+    limits: RoomLimits = field(default_factory=RoomLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    segments: tuple[str | None, ...]
+    """Path segments after the version; None takes any name."""
+    methods: dict[str, _Handler]
+
+
+class RestApi:
+    """
+    Answers requests below ``/v1``. Nothing is told or done before the caller is known.
+
+    :param rng: Draws request SIDs.
+    """
+
+    def __init__(
+        self, *, config: RestConfig, service: RestService, store: Store, rng: random.Random
+    ) -> None:
+        self._config = config
+        self._rng = rng
+        do = Handlers(service=service, store=store, limits=config.limits)
+        rooms = ("Rooms",)
+        room = (*rooms, None)
+        people = (*room, "Participants")
+        person = (*people, None)
+        tracks = (*person, "PublishedTracks")
+        self._routes = (
+            _Route(rooms, {"GET": do.list_rooms, "POST": do.create_room}),
+            _Route(room, {"GET": do.fetch_room, "POST": do.update_room}),
+            _Route(people, {"GET": do.list_participants}),
+            _Route(person, {"GET": do.fetch_participant, "POST": do.update_participant}),
+            _Route(tracks, {"GET": do.list_published_tracks}),
+            _Route((*tracks, None), {"GET": do.fetch_published_track}),
+        )
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request; never raises."""
+        request_sid = new_request_sid(self._rng)
+        began = monotonic()
+        with structlog.contextvars.bound_contextvars(request_sid=request_sid):
+            response = await self._answer(request)
+            _log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status,
+                seconds=round(monotonic() - began, 4),
+                user_agent=request.headers.get("user-agent"),
+                twilio_client=request.headers.get("x-twilio-client"),
+            )
+        headers = {**response.headers, "Twilio-Request-Id": request_sid}
+        return Response(status=response.status, body=response.body, headers=headers)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            if not is_authentic(request.headers.get("authorization"), self._config.account):
+                challenge = {"WWW-Authenticate": CHALLENGE}
+                return error_response(ApiError.of(ErrorCode.UNAUTHENTICATED), challenge)
+            return await self._route(request)
+        except ApiError as error:
+            return error_response(error)
+        except BodyTooLarge:
+            message = "The request body is too large"
+            return error_response(ApiError(413, ErrorCode.INVALID_PARAMETER, message))
+        except StorageError as error:
+            _log.error("the store failed", error=str(error))
+            return error_response(ApiError.of(ErrorCode.UNAVAILABLE))
+        except Exception:
+            _log.exception("a request failed")
+            return error_response(ApiError.of(ErrorCode.INTERNAL_ERROR))
+
+    async def _route(self, request: Request) -> Response:
+        # Split first, decode then: a slash within a name is part of the name. An escape that is
+        # none stays as it is.
+        segments = [unquote(segment) for segment in request.path.split("/")[1:]]
+        while segments and not segments[-1]:
+            segments.pop()
+        version, path = segments[:1], tuple(segments[1:])
+        resource = "/" + "/".join(path)
+        if version != [VERSION]:
+            raise not_found(resource)
+        for route in self._routes:
+            if _matches(route.segments, path):
+                break
+        else:
+            raise not_found(resource)
+        handler = route.methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            allow = {"Allow": ", ".join(sorted(route.methods))}
+            return error_response(ApiError.of(ErrorCode.METHOD_NOT_ALLOWED), allow)
+        call = Call(
+            request=request,
+            base_url=self._config.public_url or request.base_url,
+            names=tuple(
+                name for name, fixed in zip(path, route.segments, strict=True) if fixed is None
+            ),
+            resource=resource,
+            given=await _read_parameters(request),
+        )
+        return await handler(call)
+
+
+def _matches(segments: tuple[str | None, ...], path: tuple[str, ...]) -> bool:
+    return len(segments) == len(path) and all(
+        bool(name) if segment is None else name == segment
+        for segment, name in zip(segments, path, strict=True)
+    )
+
+
+async def _read_parameters(request: Request) -> Parameters:
+    # A GET may name a content type though it has no body.
+    if request.method in ("GET", "HEAD"):
+        return Parameters(request.query)
+    body = await request.read_body()
+    media_type = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
+    if body and media_type != FORM:
+        raise ApiError(415, ErrorCode.INVALID_PARAMETER, f"The request body must be {FORM}")
+    return Parameters(body.decode("utf-8", "surrogateescape"))

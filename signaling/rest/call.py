@@ -1,0 +1,21 @@
+"""What a handler is given."""
+
+from dataclasses import dataclass
+
+from signaling.rest.message import Request
+from signaling.rest.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One authenticated request to a known resource."""
+
+    request: Request
+    base_url: str
+    """What every link begins with."""
+    names: tuple[str, ...]
+    """The decoded path segments that stand where the route has a placeholder."""
+    resource: str
+    """The path for messages, decoded and without the version."""
+    given: Parameters
+    """The query's parameters of a GET, the body's of a POST."""

@@ -1,0 +1,58 @@
+"""The API behind aiohttp: HTTP/1.1."""
+
+import re
+
+from aiohttp import web
+
+from signaling.rest.api import RestApi
+from signaling.rest.message import BodyTooLarge, Request
+
+BODY_MAX_BYTES = 1 << 20
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,300}", re.ASCII)
+
+
+def routes(api: RestApi) -> list[web.RouteDef]:
+    """Return the routes of the API."""
+
+    async def handle(request: web.Request) -> web.Response:
+        response = await api.handle(
+            Request(
+                method=request.method,
+                path=request.rel_url.raw_path,
+                query=request.rel_url.raw_query_string,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                base_url=base_url(request),
+                read_body=lambda: _read_body(request),
+            )
+        )
+        answer = web.Response(
+            status=response.status, body=response.body, headers=dict(response.headers)
+        )
+        if response.status == 413:
+            # What is left of the body is not worth reading to keep the connection.
+            answer.force_close()
+        return answer
+
+    return [web.route("*", "/v1", handle), web.route("*", "/v1/{path:.*}", handle)]
+
+
+def base_url(request: web.Request) -> str:
+    """Return scheme and authority under which the client reached the server."""
+    host = request.headers.get("Host", "")
+    if not _AUTHORITY.fullmatch(host):
+        # HTTP/1.0, or no host at all: the address that the connection came to.
+        name = request.transport.get_extra_info("sockname") if request.transport else None
+        address, port = (name[0], name[1]) if name else ("localhost", 80)
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{request.scheme}://{host}"
+
+
+async def _read_body(request: web.Request) -> bytes:
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise BodyTooLarge
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > BODY_MAX_BYTES:
+            raise BodyTooLarge
+    return bytes(body)

@@ -1,0 +1,24 @@
+"""The part of the room service's face that REST uses."""
+
+from typing import Protocol
+
+from signaling.rooms.settings import RoomSettings
+from signaling.storage.records import ParticipantRecord, RoomRecord
+
+
+class RestService(Protocol):
+    """Commands to the rooms. All raise ``ApiError`` when they are refused."""
+
+    async def create_room(self, settings: RoomSettings) -> RoomRecord:
+        """Make a room; 53113 when its name is taken."""
+
+    async def complete_room(self, room_sid: str) -> RoomRecord:
+        """End a room; 53112 when it is not in progress."""
+
+    async def disconnect_participant(
+        self, room_sid: str, participant_sid: str
+    ) -> ParticipantRecord:
+        """Remove a participant; one who has left stays as it is."""
+
+    async def flush(self) -> None:
+        """Wait until all that happened so far is in the store."""
