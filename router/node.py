@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any
 
 from router._fastpath import plane as fastpath
+from router.datachannel import ChannelParameters
 from router.dtls import Certificate
 from router.errors import DataPlaneError, LocalProtocolError
 from router.ice import lite_candidates
@@ -42,7 +43,6 @@ from router.peer.connection import OfferNeeded, PeerConnection, SlotsChanged, So
 from router.peer.slots import Binding, SlotState
 from router.peer.sources import MediaSource
 from router.peer.transport import (
-    ChannelParameters,
     DataReceived,
     DataSourceAdded,
     DataSourceRemoved,
@@ -166,9 +166,7 @@ class MediaNode:
             receive_buffer=config.receive_buffer,
             send_buffer=config.send_buffer,
             capacity=config.capacity,
-            on_failure=lambda shard, error: loop.call_soon_threadsafe(
-                self._plane_failed, shard, error
-            ),
+            on_failure=self._plane_failed,
         )
         for shard in self._shards:
             loop.add_reader(shard.plane.fileno(), self._read_events, shard)
@@ -294,6 +292,7 @@ class MediaNode:
             raise LocalProtocolError(f"peer {peer_id} cannot subscribe to source {source_id}")
         peer.subscriptions.add(source_id)
         state.subscribers.add(peer_id)
+        receiver_id: str | None
         if state.parameters is not None:
             receiver_id = self._attach_data(peer, state)
         else:
@@ -456,6 +455,11 @@ class MediaNode:
         self._pump(peer)
 
     def _plane_failed(self, shard: PlaneShard, error: BaseException) -> None:
+        """Runs on the plane's thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._shard_lost, shard, error)
+
+    def _shard_lost(self, shard: PlaneShard, error: BaseException) -> None:
         self.failure = error
         logger.error("data plane %d stopped: %r", shard.index, error)
         for peer in list(self._peers.values()):

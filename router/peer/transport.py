@@ -17,6 +17,7 @@ from router.datachannel import (
     ChannelParameters,
     DataChannelConfig,
     DataChannelTransport,
+    DtlsRole,
     MessageReceived,
 )
 from router.dtls import (
@@ -223,14 +224,15 @@ class PeerTransport:
         if self._sctp is None or self._channels is not None or not self.connected:
             return
         self._channels = DataChannelTransport(
-            DataChannelConfig(
+            config=DataChannelConfig(
                 remote_port=self._sctp.remote_port,
                 remote_max_message_size=self._sctp.max_message_size,
             ),
-            is_dtls_client=self._is_client,
+            role=DtlsRole.CLIENT if self._is_client else DtlsRole.SERVER,
             rng=self._rng,
             now=now,
         )
+        self._channels.connect(now)
         self._open_wanted(now)
 
     def _open_wanted(self, now: float) -> None:
@@ -238,7 +240,14 @@ class PeerTransport:
             return
         for label, parameters in list(self._wanted.items()):
             try:
-                self._outbound[label] = self._channels.open_channel(label, parameters, now)
+                self._outbound[label] = self._channels.open_channel(
+                    label=label,
+                    now=now,
+                    ordered=parameters.ordered,
+                    max_packet_lifetime_ms=parameters.max_packet_lifetime_ms,
+                    max_retransmits=parameters.max_retransmits,
+                    priority=parameters.priority,
+                )
             except LocalProtocolError:
                 continue  # All stream ids are taken: it waits until some are free.
             del self._wanted[label]
