@@ -1,4 +1,10 @@
-"""Builds the compiled data plane; everything else about the distribution is in pyproject.toml."""
+"""
+Builds the compiled data plane; everything else about the distribution is in pyproject.toml.
+
+``ROUTER_DEBUG=1`` builds with AddressSanitizer, UndefinedBehaviorSanitizer and assertions, into
+``build/debug`` so that both builds can stand side by side; ``tests/native/run_sanitized.py`` runs
+tests against it.
+"""
 
 import os
 from pathlib import Path
@@ -10,12 +16,13 @@ DEBUG = os.environ.get("ROUTER_DEBUG") == "1"
 FASTPATH = Path("router/_fastpath")
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+DEBUG_ARGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-UNDEBUG", "-DROUTER_DEBUG=1", *SANITIZERS]
 COMPILE_ARGS = [
     "-Wall",
     "-Wextra",
     "-Wno-unused-function",  # Cython emits helpers that a module may not use
     "-Wno-unused-parameter",
-    *(["-O1", "-g", "-DROUTER_DEBUG=1", *SANITIZERS] if DEBUG else ["-O3", "-g1", "-DNDEBUG"]),
+    *(DEBUG_ARGS if DEBUG else ["-O3", "-g1", "-DNDEBUG"]),
 ]
 
 extensions = [
@@ -37,6 +44,7 @@ setup(
         "signaling": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.toml", "**/*.mako"],
         "router": ["py.typed"],
     },
+    options={"build": {"build_base": "build/debug"}} if DEBUG else {},
     ext_modules=cythonize(
         extensions,
         build_dir="build/cython",

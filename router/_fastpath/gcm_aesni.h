@@ -73,6 +73,7 @@ GCM_AESNI_INLINE __m128i ghash_ni_hash(
 GCM_AESNI_INLINE void gcm_aesni_crypt(
     const srtp_keys *keys, const gcm_op *op, const int sealing
 ) {
+    assert(op->length <= SRTP_MAX_PAYLOAD);
     const __m128i one = _mm_set_epi32(1 << 24, 0, 0, 0);
     const __m128i h = ghash_ni_load_power(keys, 1);
     uint8_t first_counter[16] = {0};

@@ -9,6 +9,8 @@
 #ifndef PARLOUR_GCM_PORTABLE_H
 #define PARLOUR_GCM_PORTABLE_H
 
+#include <assert.h>
+
 #include "aes.h"
 #include "bytes.h"
 #include "srtp_types.h"
@@ -130,6 +132,7 @@ static inline void gcm_portable_key_stream(
 static inline void gcm_portable_crypt(
     const srtp_keys *keys, const aes_sliced_key *key, const gcm_op *op, int sealing
 ) {
+    assert(op->length <= SRTP_MAX_PAYLOAD);
     const uint8_t *h_bytes = keys->u.ghash.powers[GHASH_POWERS - 1];
     ghash_block h = {load_le64(h_bytes), load_le64(h_bytes + 8)}, hash = {0, 0};
     uint8_t stream[AES_SLICED_BYTES], tag_mask[16];

@@ -165,6 +165,7 @@ VAES_INLINE void gcm_vaes_tail(
 VAES_INLINE void gcm_vaes_crypt(
     const vaes_keys *aes, const srtp_keys *keys, const gcm_op *op, const int sealing
 ) {
+    assert(op->length <= SRTP_MAX_PAYLOAD);
     uint8_t first_counter[16] = {0};
     memcpy(first_counter, op->iv, 12);
     first_counter[15] = 1;

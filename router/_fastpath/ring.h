@@ -14,6 +14,7 @@
 #ifndef PARLOUR_RING_H
 #define PARLOUR_RING_H
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -93,6 +94,7 @@ static inline void *ring_reserve(ring *r) {
 
 static inline void ring_publish(ring *r) {
     uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    assert(head - r->known_tail <= r->mask); /* reserved before */
     atomic_store_explicit(&r->head, head + 1, memory_order_release);
 }
 
@@ -124,6 +126,7 @@ static inline void *ring_peek(ring *r) {
 
 static inline void ring_pop(ring *r) {
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    assert(tail != r->known_head); /* peeked before */
     atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
 }
 

@@ -1,7 +1,8 @@
 """The ring between two threads, as a Python object: for tests of both sides."""
 
-from typing_extensions import Buffer
 from typing import final
+
+from typing_extensions import Buffer
 
 @final
 class Ring:

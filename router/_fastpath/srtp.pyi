@@ -38,9 +38,11 @@ class SrtpSession:
 
         :raises ValueError: when it is not RTP, or has more than 4,048 bytes of payload.
         """
-    def open(self, packet: bytes, roc: int = 0) -> bytes | None:
+    def open(self, packet: bytes, roc: int = 0, *other_rocs: int) -> bytes | None:
         """
         Return the RTP packet, or None when it does not authenticate.
+
+        :param other_rocs: Tried after ``roc``, in the same buffer.
 
         :raises ValueError: when it cannot be a protected RTP packet.
         """
@@ -63,9 +65,7 @@ def seal_batch(
     :param in_place: Encrypt the payload where it stands rather than from another buffer.
     """
 
-def set_kernels(
-    *, gcm: str | None = None, ctr: str | None = None, sha1: str | None = None
-) -> None:
+def set_kernels(*, gcm: str | None = None, ctr: str | None = None, sha1: str | None = None) -> None:
     """
     Choose kernels by name; None is the fastest. Not while a data plane thread runs.
 

@@ -451,33 +451,67 @@ static inline int udp_gather(udp_socket *s, const out_message *messages, int cou
     return n;
 }
 
-static inline int udp_send(udp_socket *s, const out_message *messages, int count) {
+/* Sends with a deadline that several calls share; returns how many went out whole. */
+static inline int udp_send_until(
+    udp_socket *s, const out_message *messages, int count, int64_t *deadline_us
+);
+
+/* A run that is over the kernel's limits, as several. Returns 1 when all went out. */
+static inline int udp_send_long_run(udp_socket *s, const out_message *m, int64_t *deadline_us) {
+    uint32_t segments = UDP_MAX_RUN_BYTES / m->segment_size;
+    if (segments > UDP_MAX_RUN) segments = UDP_MAX_RUN;
+    const uint32_t step = segments * m->segment_size;
+    int whole = 1;
+    for (uint32_t offset = 0; offset < m->length; offset += step) {
+        out_message part = *m;
+        part.data += offset;
+        part.length = m->length - offset < step ? m->length - offset : step;
+        whole &= udp_send_until(s, &part, 1, deadline_us);
+    }
+    return whole;
+}
+
+/* A message that udp_gather left: too long, without GSO, or not for this address family. */
+static inline int udp_send_special(udp_socket *s, const out_message *m, int64_t *deadline_us) {
     struct sockaddr_in unused;
-    int64_t deadline_us = 0;
+    const int foreign = s->family == AF_INET && udp_unmap_v4(&unused, m->destination) != UDP_OK;
+    if (foreign || m->segment_size > UDP_MAX_RUN_BYTES) {
+        s->counters.failed += udp_datagrams_in(m);
+        return 0;
+    }
+    if (s->gso && !udp_is_run(m)) return udp_send_long_run(s, m, deadline_us);
+    return udp_send_singly(s, m, deadline_us);
+}
+
+static inline int udp_send_until(
+    udp_socket *s, const out_message *messages, int count, int64_t *deadline_us
+) {
     int done = 0, whole = 0;
     while (done < count) {
         const out_message *m = &messages[done];
         int gathered = udp_gather(s, m, count - done), next = 0;
         if (gathered == 0) {
-            if (s->family == AF_INET && udp_unmap_v4(&unused, m->destination) != UDP_OK)
-                s->counters.failed += udp_datagrams_in(m); /* IPv6 from an IPv4 socket */
-            else
-                whole += udp_send_singly(s, m, &deadline_us);
+            whole += udp_send_special(s, m, deadline_us);
             done++;
             continue;
         }
-        int why = udp_send_headers(s, 0, gathered, &next, &deadline_us);
+        int why = udp_send_headers(s, 0, gathered, &next, deadline_us);
         for (int i = 0; i < next; i++) udp_count_sent(s, &m[i]);
         whole += next;
         done += next;
         if (why == UDP_REFUSED) {
-            whole += udp_handle_refusal(s, &messages[done], &deadline_us);
+            whole += udp_handle_refusal(s, &messages[done], deadline_us);
             done++;
         } else if (why == UDP_NO_SPACE) {
             for (; done < count; done++) s->counters.dropped += udp_datagrams_in(&messages[done]);
         }
     }
     return whole;
+}
+
+static inline int udp_send(udp_socket *s, const out_message *messages, int count) {
+    int64_t deadline_us = 0;
+    return udp_send_until(s, messages, count, &deadline_us);
 }
 
 #endif

@@ -56,7 +56,8 @@ cdef extern from "udp.h" nogil:
     void udp_close(udp_socket *s)
 
     # Takes up to `capacity` datagrams without waiting. Returns how many (0: none waits) or
-    # FP_ERR_SYSTEM. What did not fit comes first at the next call.
+    # FP_ERR_SYSTEM. What did not fit comes first at the next call. It does not make `fd` readable,
+    # so after a full batch (`capacity` datagrams) call again before waiting.
     int udp_receive(udp_socket *s, datagram *batch, int capacity)
 
     # Sends; returns how many messages went out whole. The rest is counted as failed or dropped;

@@ -35,7 +35,11 @@ class UdpSocket:
         """Bytes of receive and send buffer that the kernel granted."""
     def counters(self) -> dict[str, int]: ...
     def receive(self, capacity: int = 64) -> list[tuple[bytes, tuple[str, int]]]:
-        """Return up to ``capacity`` (1..64) datagrams with their sources, without waiting."""
+        """
+        Return up to ``capacity`` (1..64) datagrams with their sources, without waiting.
+
+        After a full batch call again before waiting: the rest does not make the socket readable.
+        """
     def send(self, messages: Sequence[tuple[bytes, tuple[str, int], int]]) -> int:
         """
         Send messages of (data, numeric destination, segment size or 0).

@@ -1,0 +1,59 @@
+"""
+Run tests against the sanitizer build: ``python tests/native/run_sanitized.py [pytest arguments]``.
+
+Builds everything with ``ROUTER_DEBUG=1`` into ``build/debug/tree``, beside the release build,
+copies the tests next to it and runs pytest there with AddressSanitizer loaded first. Python's own
+allocator is switched off, so that an overrun of a bytes object is found too. Leak detection is off:
+the interpreter keeps memory until it ends.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TREE = CHECKOUT / "build" / "debug" / "tree"
+DEFAULT_TESTS = ["tests/router/fastpath", "-q", "-m", "not acceptance"]
+
+
+def build() -> None:
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build", "--build-lib", str(TREE)],
+        cwd=CHECKOUT,
+        env={**os.environ, "ROUTER_DEBUG": "1"},
+        check=True,
+    )
+    shutil.rmtree(TREE / "tests", ignore_errors=True)
+    shutil.copytree(
+        CHECKOUT / "tests", TREE / "tests", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(CHECKOUT / "pyproject.toml", TREE)
+
+
+def library(name: str) -> str:
+    compiler = os.environ.get("CC", "gcc")
+    found = subprocess.run(
+        [compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip()
+
+
+def main(arguments: list[str]) -> int:
+    build()
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        "PYTHONMALLOC": "malloc",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    return subprocess.call([*command, *(arguments or DEFAULT_TESTS)], cwd=TREE, env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
