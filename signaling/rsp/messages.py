@@ -37,8 +37,8 @@ class Hello(Struct, tag="hello"):
     version: int = 2
     cookie: str | None = None
     """From an earlier ``busy``."""
-    body: Raw | None = None
-    """The first message of the layer above."""
+    body: Raw = Raw()
+    """The first message of the layer above; empty when there is none."""
 
 
 class Message(Struct, tag="msg"):

@@ -165,7 +165,7 @@ class TcmpConnection:
             return
         if hello.version != PROTOCOL_VERSION:
             raise WireFormatError(f"version is {hello.version}, must be {PROTOCOL_VERSION}")
-        busy = self._admit(parse_type(hello.body) if hello.body is not None else None)
+        busy = self._admit(parse_type(hello.body) if bytes(hello.body) else None)
         if busy is not None:
             self._send(busy, now)
             self._deadline = now + max(0, busy.retry_after) / 1000 + HELLO_TIMEOUT
@@ -175,7 +175,7 @@ class TcmpConnection:
         self._state = TcmpState.OPEN
         self._deadline = None
         self._send(Welcome(round(timeout_ms)), now)
-        if hello.body is not None:
+        if bytes(hello.body):
             self._events.append(BodyReceived(body=hello.body))
 
     def _invalid(self, reason: str, now: float) -> None:

@@ -406,9 +406,12 @@ class RoomService:
         self._timer_at = at
         if at is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, at - self.clock.monotonic()), self._timer_fired)
+            self._timer = loop.call_later(max(0.0, at - self.clock.monotonic()), self.handle_timer)
 
-    def _timer_fired(self) -> None:
+    def handle_timer(self) -> None:
+        """Act on all timers that are due; an early or repeated call changes nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = self._timer_at = None
         for key in self._timers.pop_due(self.clock.monotonic()):
             callback = self._callbacks.pop(key, None)

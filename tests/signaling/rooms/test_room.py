@@ -1,7 +1,7 @@
 """The room core: what commands and time do."""
 
 import random
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -31,6 +31,9 @@ from signaling.rooms import (
 from signaling.rooms.room import AD_HOC_JOIN_TIMEOUT, ROOM_LIFETIME
 
 from .support import ROOM_SID, events, join, make_room, of_type, track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def completion(room: Room) -> list[CompletionReason]:
