@@ -23,7 +23,10 @@ class DtlsConfig:
     cipher_suites: tuple[CipherSuite, ...] = CIPHER_SUITES
     """Offered or accepted, the preferred one first."""
     groups: tuple[NamedGroup, ...] = (NamedGroup.X25519, NamedGroup.SECP256R1)
-    """Offered or accepted, the preferred one first."""
+    """
+    Offered or accepted, the preferred one first. P-256 belongs among them: our certificate is of
+    that curve, and RFC 8422 section 5.1.1 has the list speak for certificates too.
+    """
     mtu: int = 1200
     """Longest handshake datagram that we send, at least MINIMUM_MTU. Nothing else is cut to it."""
     initial_retransmission_interval: float = 0.4

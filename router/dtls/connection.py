@@ -109,6 +109,7 @@ class DtlsConnection:
         self._early_records: list[Record] = []
         self._early_data: list[bytes] = []
         self._handshake_expires_at: float | None = None
+        self._unauthenticated_alert: str | None = None
 
         self._remote_fingerprints = config.remote_fingerprints
         self._peer_certificate: bytes | None = None
@@ -216,6 +217,8 @@ class DtlsConnection:
         """Act on all timers that are due; an early or repeated call changes nothing."""
         if self._handshake_expires_at is not None and now >= self._handshake_expires_at:
             reason = f"handshake did not end within {self._config.handshake_timeout:g} s"
+            if self._unauthenticated_alert is not None:
+                reason += f"; peer sent alert {self._unauthenticated_alert} in the clear"
             self._close(RemoteProtocolError(reason))
         elif self._flight.handle_timer(now):
             self._transmit_flight_again()
@@ -298,6 +301,7 @@ class DtlsConnection:
         if epoch == 0:
             # RFC 6347 section 4.1.2.7 warns of closing on what anybody could have sent.
             self.counters.unauthenticated_alerts += 1
+            self._unauthenticated_alert = alert.name
         elif alert.description == Alert.CLOSE_NOTIFY:
             # RFC 5246 section 7.2.1: answer in kind, and drop what is not sent yet.
             self.close()
@@ -342,7 +346,7 @@ class DtlsConnection:
             self._receive_late_fragment(fragment, epoch, now)
         elif fragment.message_seq < self._reassembler.next_message_seq:
             self._notice_repeated_flight(fragment, epoch, now)
-        elif epoch < self._records.read_epoch or not self._reassembler.add(fragment, epoch):
+        elif not self._reassembler.add(fragment, epoch):
             self.counters.refused_fragments += 1
 
     def _receive_late_fragment(self, fragment: HandshakeFragment, epoch: int, now: float) -> None:
