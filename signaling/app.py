@@ -1,0 +1,304 @@
+"""Puts the parts of the server together, starts them in order and takes them down in reverse."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from aiohttp import web
+
+from router.errors import DataPlaneError
+from router.node import MediaNode, MediaNodeConfig
+from signaling import dev, metrics
+from signaling.auth.access_token import TokenVerifier
+from signaling.auth.account import Account, load_or_make_account
+from signaling.config import (
+    METRICS_ON_HTTP,
+    Settings,
+    is_loopback,
+    parse_bind,
+    parse_ice_servers,
+)
+from signaling.errors import ConfigError, StorageError
+from signaling.health import Health
+from signaling.ids import AccountSid, ApiKeySid
+from signaling.metrics.collector import ParlourCollector
+from signaling.network import has_ipv6, own_addresses
+from signaling.rest import RestApi, RestConfig, http1
+from signaling.rest.room_parameters import RoomLimits
+from signaling.rooms.settings import RoomSettings
+from signaling.rsp import SignalingHandler
+from signaling.service import IceServer, RoomService, ServiceConfig
+from signaling.storage.sql_store import SqlStore
+from signaling.web.routes import routes as page_routes
+
+CLOSE_TIMEOUT = 4.0
+"""Seconds for taking everything down; then the process ends as it is."""
+HTTP_CLOSE_TIMEOUT = 1.0
+"""Seconds that answers under way have to finish."""
+EXIT_FORCED = 1
+
+_log = structlog.get_logger(__name__)
+
+
+def account_of(settings: Settings, rng: random.Random) -> tuple[Account, bool]:
+    """
+    Return the server's account, and whether it was made just now.
+
+    :raises ConfigError: when it is malformed, or its file cannot be used.
+    """
+    if not settings.account_sid:
+        return load_or_make_account(settings.data_dir, rng)
+    account = Account(
+        account_sid=AccountSid(settings.account_sid),
+        auth_token=settings.auth_token.get_secret_value(),
+        api_key_sid=ApiKeySid(settings.api_key_sid),
+        api_key_secret=settings.api_key_secret.get_secret_value(),
+    )
+    return account, False
+
+
+def media_config_of(settings: Settings) -> MediaNodeConfig:
+    """Return what the media node is to bind and announce."""
+    ipv6 = has_ipv6()
+    host = settings.media_host or ("::" if ipv6 else "0.0.0.0")
+    return MediaNodeConfig(
+        bind_address=host,
+        port=settings.media_port,
+        threads=settings.media_threads or max(1, (os.cpu_count() or 1) // 2),
+        addresses=settings.media_addresses or _announced(settings, ipv6=ipv6),
+    )
+
+
+def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
+    """Return the room service's part of the settings."""
+    servers = parse_ice_servers(settings.ice_servers.get_secret_value())
+    return ServiceConfig(
+        account_sid=account.account_sid,
+        ad_hoc_rooms=settings.ad_hoc_rooms,
+        ad_hoc_settings=RoomSettings(media_region=settings.media_region),
+        session_timeout=settings.session_timeout,
+        page_closed_grace=settings.page_closed_grace,
+        accept_expired_token_on_resume=settings.accept_expired_token_on_resume,
+        signaling_region=settings.media_region,
+        ice_servers=tuple(IceServer(**server) for server in servers),
+        max_participants=settings.max_participants,
+        whip_connect_timeout=settings.whip_connect_timeout,
+    )
+
+
+def _announced(settings: Settings, *, ipv6: bool) -> tuple[str, ...]:
+    if settings.media_host and settings.media_host not in ("::", "0.0.0.0"):
+        return (settings.media_host,)
+    own = own_addresses(ipv6=ipv6 and settings.media_host != "0.0.0.0")
+    # Browsers on this machine reach loopback even where a firewall closes the other addresses.
+    return ("127.0.0.1", *own) if is_loopback(settings.http_host) or not own else own
+
+
+class Server:
+    """
+    The whole server; :meth:`start`, then :meth:`wait`, then :meth:`close`.
+
+    :param rng: ``random.SystemRandom()``: it draws SIDs, keys and passwords.
+    """
+
+    def __init__(self, settings: Settings, *, account: Account, rng: random.Random) -> None:
+        self._settings = settings
+        self._account = account
+        self._rng = rng
+        self._stack = AsyncExitStack()
+        self._service: RoomService | None = None
+        self._sites: list[web.TCPSite] = []
+        self._signals = 0
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self.http_port = 0
+        """The port on which HTTP is served, once started."""
+
+    async def start(self) -> None:
+        """
+        Start everything; when a part does not start, take down those that did.
+
+        :raises ConfigError: in one line for the operator.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _start(self) -> None:
+        settings, account = self._settings, self._account
+        store = await self._open_store()
+        node = await self._start_media()
+        service = RoomService(
+            node=node, store=store, config=service_config_of(settings, account), rng=self._rng
+        )
+        await service.start()
+        self._service = service
+        self._stack.push_async_callback(service.close)
+        health = Health(
+            draining=lambda: service.draining, media_failed=lambda: node.failure is not None
+        )
+        rest = RestApi(
+            config=RestConfig(
+                account=account,
+                public_url=settings.public_url or None,
+                limits=RoomLimits(
+                    media_region=settings.media_region,
+                    max_participants_ceiling=settings.max_room_participants,
+                    legacy_room_types=settings.legacy_room_types,
+                ),
+            ),
+            service=service,
+            store=store,
+            rng=self._rng,
+        )
+        tokens = TokenVerifier(account_sid=account.account_sid, keys=account.keys)
+        signaling = SignalingHandler(service=service, tokens=tokens, rng=self._rng)
+        registry = metrics.make_registry(ParlourCollector(service=service, counters=node.counters))
+        routes = [
+            *http1.routes(rest),
+            web.get(settings.signaling_path, signaling.handle),
+            *health.routes(),
+            *page_routes(),
+            *(dev.routes(account) if settings.dev else ()),
+            *(metrics.routes(registry) if settings.metrics_bind == METRICS_ON_HTTP else ()),
+        ]
+        if settings.metrics_bind not in (METRICS_ON_HTTP, "off"):
+            host, port = parse_bind(settings.metrics_bind)
+            bound = await self._listen(metrics.routes(registry), host, port)
+            _log.info("metrics served", host=host, port=bound)
+        self.http_port = await self._listen(routes, settings.http_host, settings.http_port)
+        # Ahead of the HTTP server, which would drop the sockets without their close code.
+        self._stack.push_async_callback(service.close)
+        health.started = True
+
+    async def wait(self) -> None:
+        """Wait for SIGTERM or SIGINT, then until nobody is left or ``drain_seconds`` are over."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        await self._stop.wait()
+        seconds = self._settings.drain_seconds
+        if seconds > 0 and self._service is not None and not self._force.is_set():
+            _log.info("draining", seconds=seconds, participants=self._service.participant_count)
+            drain = asyncio.create_task(self._service.drain(seconds))
+            force = asyncio.create_task(self._force.wait())
+            await asyncio.wait({drain, force}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (drain, force):
+                task.cancel()
+            await asyncio.gather(drain, force, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Take everything down, within a few seconds whatever happens."""
+        _log.info("stopping")
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                for site in self._sites:
+                    await site.stop()
+                await self._stack.aclose()
+        except TimeoutError:
+            _log.error("not everything could be stopped in time", seconds=CLOSE_TIMEOUT)
+            os._exit(EXIT_FORCED)
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._stop.set()
+        elif self._signals == 2:
+            self._force.set()
+        else:
+            os._exit(EXIT_FORCED)
+
+    async def _open_store(self) -> SqlStore:
+        settings = self._settings
+        url = settings.database_url.get_secret_value()
+        try:
+            if not url:
+                settings.data_dir.mkdir(parents=True, exist_ok=True)
+                url = f"sqlite:///{_quoted(settings.data_dir / 'parlour.db')}"
+            store = await SqlStore.open(url, self._account.account_sid)
+        except OSError as error:
+            raise ConfigError(f"cannot make {settings.data_dir}: {error.strerror}") from error
+        except StorageError as error:
+            raise ConfigError(str(error)) from error
+        self._stack.push_async_callback(store.close)
+        return store
+
+    async def _start_media(self) -> MediaNode:
+        config = media_config_of(self._settings)
+        node = MediaNode(config, rng=self._rng)
+        self._stack.push_async_callback(node.close)
+        try:
+            await node.start()
+        except (OSError, DataPlaneError) as error:
+            last = config.port + config.threads - 1
+            ports = f"{config.port}" if last == config.port else f"{config.port} to {last}"
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"cannot bind UDP port {ports} for media: {reason}") from error
+        _log.info("media served", port=config.port, threads=config.threads)
+        return node
+
+    async def _listen(self, routes: Iterable[web.RouteDef], host: str, port: int) -> int:
+        """Serve routes on an address and return the port."""
+        app = web.Application()
+        app.add_routes(routes)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=HTTP_CLOSE_TIMEOUT)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise ConfigError(f"cannot serve HTTP on {host} port {port}: {reason}") from error
+        self._sites.append(site)
+        bound: int = runner.addresses[0][1]
+        return bound
+
+
+def _quoted(path: Path) -> str:
+    # In a URL a percent sign and a question mark mean something else.
+    return str(path).replace("%", "%25").replace("?", "%3F")
+
+
+async def serve(settings: Settings) -> None:
+    """
+    Run the server until a signal stops it.
+
+    :raises ConfigError: when it cannot start.
+    """
+    rng = random.SystemRandom()
+    account, fresh = account_of(settings, rng)
+    if fresh:
+        print_account(account, settings.data_dir, file=sys.stdout)
+    server = Server(settings, account=account, rng=rng)
+    await server.start()
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    url = settings.public_url or f"http://{host}:{server.http_port}"
+    _log.info("serving", url=url, dev=settings.dev, account_sid=account.account_sid)
+    try:
+        await server.wait()
+    finally:
+        await server.close()
+
+
+def print_account(account: Account, data_dir: Path, *, file: TextIO) -> None:
+    """Show a new account; the only time that a secret is printed."""
+    print(
+        "A new account was made. Its secrets are shown this once; "
+        f"they are kept in {data_dir / 'account.json'}.\n"
+        f"  account SID     {account.account_sid}\n"
+        f"  auth token      {account.auth_token}\n"
+        f"  API key SID     {account.api_key_sid}\n"
+        f"  API key secret  {account.api_key_secret}",
+        file=file,
+        flush=True,
+    )
