@@ -2,9 +2,14 @@
 The compiled data plane: one sans-IO core, driven by a thread (``run``) or, in tests, by hand.
 
 Ids are chosen by the caller: ``index | generation << 16`` with ``index`` below the capacity of its
-kind; a command or an event with a stale generation changes nothing. Commands are copied into a ring
-and executed in order on the plane's thread; they return False when the ring is full. All times are
-CLOCK_MONOTONIC microseconds.
+kind; a command or an event with a stale generation changes nothing. Stream id 0 means "no stream",
+so ids should begin with generation 1. Commands are copied into a ring and executed in order on the
+plane's thread; they return False when the ring is full, and raise ValueError for arguments that no
+plane would take. All times are CLOCK_MONOTONIC microseconds.
+
+An outbound SSRC should not be used for a second slot of the same transport: SRTP forbids that an
+index is sealed twice under one key. The plane remembers where the last few removed ones stopped
+and goes on from there, but not all.
 """
 
 from collections.abc import Sequence
@@ -78,7 +83,12 @@ class DataPlane:
     def define_codec(self, codec: int, payload_format: int, clock_rate: int) -> bool:
         """Describe codec number ``codec`` (1..63), the same for all transports of this plane."""
     def add_transport(self, transport_id: int, ufrag: bytes, password: bytes) -> bool:
-        """Add a peer with our ICE credentials; it is answered at once by its ufrag."""
+        """
+        Add a peer with our ICE credentials; it is answered at once by its ufrag.
+
+        :param ufrag: 1 to 32 bytes, unique on this plane.
+        :param password: 1 to 64 bytes.
+        """
     def restart_transport(self, transport_id: int, ufrag: bytes, password: bytes) -> bool:
         """Accept new credentials too; the old ones die when the new ones are first used."""
     def set_keys(
@@ -107,6 +117,7 @@ class DataPlane:
         transport_cc: bool,
         remb: bool,
         cname: bytes,
+        reduced_size: bool = False,
     ) -> bool:
         """
         Install what SDP negotiated; may be repeated.
@@ -120,9 +131,15 @@ class DataPlane:
         :param transport_cc: The peer takes transport-wide feedback for what it sends.
         :param remb: It takes REMB (used when transport_cc is false).
         :param cname: Our SDES CNAME towards this peer, at most 63 bytes.
+        :param reduced_size: The peer takes reduced-size RTCP (RFC 5506), so feedback goes without
+            an empty RR and SDES before it.
         """
     def send_datagram(self, transport_id: int, data: bytes) -> bool:
-        """Send DTLS to the selected address; dropped (counted) when none is validated."""
+        """
+        Send DTLS to the selected address; dropped (counted) when none is validated.
+
+        :param data: One datagram of 1 to 2,000 bytes.
+        """
     def remove_transport(self, transport_id: int) -> bool:
         """Forget the peer with all its streams and slots; sends RTCP BYE for its slots."""
     def add_stream(
@@ -139,7 +156,7 @@ class DataPlane:
         Forward ``stream_id`` on the slot from its next key frame on (audio: at once).
 
         Sequence numbers and timestamps go on from what the slot sent before. A key frame is
-        requested. 0 unbinds.
+        requested. 0 unbinds. Binding to the same stream again starts anew with a key frame.
         """
     def remove_slot(self, slot_id: int) -> bool: ...
     def request_key_frame(self, stream_id: int) -> bool: ...
@@ -155,8 +172,9 @@ class DataPlane:
     def receive_datagrams(
         self, datagrams: Sequence[tuple[bytes, tuple[str, int]]], now_us: int
     ) -> None:
-        """Take one wake-up's datagrams with their source addresses, then forward."""
+        """Carry out the commands, take one wake-up's datagrams from their sources, forward."""
     def handle_timer(self, now_us: int) -> None: ...
-    def next_timer(self) -> int: ...
+    def next_timer(self) -> int:
+        """Return when handle_timer has work: 0 while commands wait, -1 for never."""
     def datagrams_to_send(self) -> list[tuple[bytes, tuple[str, int]]]:
         """Return what would have been sent, GSO runs already split, and forget it."""

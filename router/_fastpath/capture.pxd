@@ -1,0 +1,23 @@
+"""Output that is kept instead of sent: for driving the core by hand."""
+
+from libc.stdint cimport uint8_t
+
+from router._fastpath.udp cimport out_message, sockaddr_in6
+
+
+cdef struct capture:
+    uint8_t *bytes      # owned
+    size_t used
+    size_t size
+    bint failed         # without memory; what came since is lost
+
+
+cdef void capture_send(void *context, const out_message *messages, int count) noexcept nogil
+cdef void capture_free(capture *c) noexcept nogil
+
+# Return the datagrams, runs split as the kernel would split them, and forget them.
+cdef list capture_take(capture *c)
+
+# Read and make the (address, port) pairs that Python uses; IPv4 appears as such.
+cdef int address_from_python(sockaddr_in6 *out, object address) except -1
+cdef tuple address_to_python(const sockaddr_in6 *address)

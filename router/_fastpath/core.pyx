@@ -1,0 +1,93 @@
+"""The sans-IO core; the contract is in ``core.pxd``."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from router._fastpath.binding cimport address_owner, binding_receive
+from router._fastpath.counters cimport (
+    COUNT_BYTES_IN,
+    COUNT_DATAGRAMS_IN,
+    COUNT_DTLS_IN,
+    COUNT_DTLS_UNVALIDATED,
+    COUNT_MALFORMED,
+    COUNT_SRTP_UNVALIDATED,
+    COUNT_SRTP_WITHOUT_KEYS,
+    COUNT_UNKNOWN_PROTOCOL,
+)
+from router._fastpath.deadlines cimport deadlines_next
+from router._fastpath.event cimport EVENT_DATA_MAX, EVENT_KIND_DATAGRAM, plane_event
+from router._fastpath.fanout cimport fanout_run
+from router._fastpath.inbound cimport inbound_receive
+from router._fastpath.output cimport output_flush
+from router._fastpath.reports cimport transport_timer
+from router._fastpath.ring cimport ring_commit
+from router._fastpath.rtcp_receive cimport rtcp_receive
+from router._fastpath.state cimport count, event_begin, transport
+
+
+cdef void _pass_on(
+    plane_state *p, transport *t, const datagram *d, int64_t now_us
+) noexcept nogil:
+    cdef plane_event *event
+    if d.length > EVENT_DATA_MAX:
+        count(p, COUNT_MALFORMED)
+        return
+    count(p, COUNT_DTLS_IN)
+    event = event_begin(p, EVENT_KIND_DATAGRAM, t.id, now_us)
+    if event == NULL:
+        return
+    event.length = <uint16_t>d.length
+    memcpy(event.body.data, d.data, d.length)
+    ring_commit(p.events)
+
+
+# RFC 7983: the first byte tells the protocol. RFC 5761: the second tells RTCP from RTP.
+cdef void _receive(plane_state *p, const datagram *d, int64_t now_us) noexcept nogil:
+    cdef transport *t
+    cdef uint32_t which = 0
+    cdef uint8_t first
+    if d.length < 2:
+        count(p, COUNT_MALFORMED)
+        return
+    first = d.data[0]
+    if first <= 3:
+        binding_receive(p, d, now_us)
+        return
+    if not (20 <= first <= 63 or 128 <= first <= 191):
+        count(p, COUNT_UNKNOWN_PROTOCOL)
+        return
+    t = address_owner(p, &d.source, &which)
+    if first <= 63:
+        if t == NULL:
+            count(p, COUNT_DTLS_UNVALIDATED)
+        else:
+            _pass_on(p, t, d, now_us)
+    elif t == NULL:
+        count(p, COUNT_SRTP_UNVALIDATED)
+    elif not t.has_keys:
+        count(p, COUNT_SRTP_WITHOUT_KEYS)
+    elif 192 <= d.data[1] <= 223:
+        rtcp_receive(p, t, which, d, now_us)
+    else:
+        inbound_receive(p, t, which, d, now_us)
+
+
+cdef void core_receive(
+    plane_state *p, const datagram *batch, int number, int64_t now_us
+) noexcept nogil:
+    cdef int i
+    for i in range(number):
+        p.counts[COUNT_DATAGRAMS_IN] += 1
+        p.counts[COUNT_BYTES_IN] += batch[i].length
+        _receive(p, &batch[i], now_us)
+
+
+cdef void core_timer(plane_state *p, int64_t now_us) noexcept nogil:
+    while deadlines_next(&p.timers) <= now_us:
+        transport_timer(p, &p.transports[p.timers.heap[0]], now_us)
+
+
+cdef void core_finish(plane_state *p, int64_t now_us) noexcept nogil:
+    if p.pending_count:
+        fanout_run(p, now_us)
+    output_flush(&p.out)

@@ -1,0 +1,3 @@
+"""The names of the plane's counters."""
+
+NAMES: tuple[str, ...]

@@ -1,0 +1,155 @@
+"""The fan-out; the contract is in ``fanout.pxd``."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+
+from router._fastpath.counters cimport (
+    COUNT_RTP_BYTES_OUT,
+    COUNT_RTP_HEADER_TOO_LONG,
+    COUNT_RTP_OUT,
+    COUNT_RTP_UNMAPPED_PAYLOAD,
+)
+from router._fastpath.deadlines cimport deadlines_advance
+from router._fastpath.header_plan cimport header_plan, plan_header
+from router._fastpath.output cimport output_flush
+from router._fastpath.rewrite cimport (
+    SEND_FIRST,
+    abs_send_time_of,
+    slot_may_start,
+    slot_start,
+    slot_write,
+)
+from router._fastpath.state cimport (
+    PENDING_MAX,
+    STREAM_PENDING_MAX,
+    count,
+    ntp_at,
+    outbound_slot,
+    transport,
+)
+
+cdef enum:
+    CLASSES = 4                     # classes of subscribers whose plans are kept at a time
+    FIRST_REPORT_US = 100000        # a started slot's first sender report, for lip sync
+
+
+cdef struct class_plan:
+    bint used
+    uint32_t mask
+    header_plan headers[STREAM_PENDING_MAX]
+
+
+cdef void fanout_add(
+    plane_state *p, inbound_stream *s, stored_packet *packet, int64_t now_us
+) noexcept nogil:
+    # The store may displace a packet once more than half of its bytes came behind it.
+    if (
+        p.pending_count == PENDING_MAX
+        or s.pending == STREAM_PENDING_MAX
+        or s.pending_bytes > s.store.size // 2
+    ):
+        fanout_run(p, now_us)
+        output_flush(&p.out)    # what is to be sealed borrows the store's bytes
+    p.pending[p.pending_count].packet = packet
+    p.pending[p.pending_count].ext_seq = packet.ext_seq
+    p.pending[p.pending_count].stream = <uint32_t>(s - p.streams)
+    p.pending_count += 1
+    s.pending += 1
+    s.pending_bytes += packet.length
+
+
+cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
+    cdef stored_packet *packets[STREAM_PENDING_MAX]
+    cdef inbound_stream *s
+    cdef uint32_t number
+    cdef uint32_t waiting
+    cdef int first
+    cdef int i
+    for first in range(p.pending_count):
+        s = &p.streams[p.pending[first].stream]
+        waiting = s.pending
+        if waiting == 0:
+            continue    # went out with an earlier packet of its stream
+        number = 0
+        i = first
+        while waiting:
+            if &p.streams[p.pending[i].stream] == s:
+                waiting -= 1
+                # A very late packet may have taken the place of this one in the store.
+                if p.pending[i].packet.ext_seq == p.pending[i].ext_seq:
+                    packets[number] = p.pending[i].packet
+                    number += 1
+            i += 1
+        s.pending = s.pending_bytes = 0
+        _forward(p, s, packets, number, now_us)
+    p.pending_count = 0
+
+
+cdef class_plan *_plan_for(
+    plane_state *p, class_plan *classes, uint32_t mask, stored_packet **packets, uint32_t number
+) noexcept nogil:
+    cdef uint32_t i
+    cdef class_plan *plan = &classes[CLASSES - 1]   # more classes than that take turns in the last
+    for i in range(CLASSES):
+        if classes[i].used and classes[i].mask == mask:
+            return &classes[i]
+        if not classes[i].used:
+            plan = &classes[i]
+            break
+    plan.used = True
+    plan.mask = mask
+    for i in range(number):
+        if plan_header(&plan.headers[i], &packets[i].view, mask):
+            count(p, COUNT_RTP_HEADER_TOO_LONG)
+    return plan
+
+
+cdef void _forward(
+    plane_state *p, inbound_stream *s, stored_packet **packets, uint32_t number, int64_t now_us
+) noexcept nogil:
+    cdef class_plan classes[CLASSES]
+    cdef class_plan *plan
+    cdef outbound_slot *slot
+    cdef transport *t
+    cdef int32_t at = s.first_slot
+    cdef uint32_t send_time
+    cdef uint32_t length
+    cdef uint32_t i
+    cdef uint8_t payload_type
+    if at < 0:
+        return
+    for i in range(CLASSES):
+        classes[i].used = False
+    send_time = abs_send_time_of(ntp_at(p, now_us))
+    while at >= 0:
+        slot = &p.slots[at]
+        at = slot.next_bound
+        t = &p.transports[slot.transport]
+        if not t.has_keys or t.selected < 0:
+            continue
+        plan = _plan_for(p, classes, slot.extension_mask, packets, number)
+        for i in range(number):
+            payload_type = t.configuration.payload_out[packets[i].codec]
+            if payload_type == 0:
+                count(p, COUNT_RTP_UNMAPPED_PAYLOAD)
+                continue
+            if not slot.started:
+                if not slot_may_start(p, slot, packets[i]):
+                    continue
+                slot_start(p, slot, packets[i], now_us)
+                if t.report_at_us > now_us + FIRST_REPORT_US:
+                    t.report_at_us = now_us + FIRST_REPORT_US
+                    deadlines_advance(&p.timers, slot.transport, t.report_at_us)
+            elif packets[i].ext_seq < slot.start_ext_seq:
+                continue
+            length = slot_write(
+                p, slot, t, &plan.headers[i], packets[i], payload_type, SEND_FIRST, send_time,
+                now_us,
+            )
+            slot.packets += 1
+            slot.bytes += length
+            slot.octets += packets[i].view.payload_length
+            slot.resend_budget += length // 2
+            t.packets_out += 1
+            t.bytes_out += length
+            p.counts[COUNT_RTP_OUT] += 1
+            p.counts[COUNT_RTP_BYTES_OUT] += length

@@ -1,0 +1,32 @@
+"""
+Key frame requests towards publishers: PLI, throttled, and repeated until the key frame comes.
+
+RFC 4585 section 6.3.1. Whoever waits for a key frame asks here; all who wait share one request.
+"""
+
+from libc.stdint cimport int64_t
+
+from router._fastpath.state cimport inbound_stream, plane_state
+
+
+cdef enum:
+    PLI_INTERVAL_US = 500000
+    PLI_SLOW_INTERVAL_US = 2000000
+    PLI_QUICK_REPEATS = 8       # after so many without an answer they become slow
+
+
+# Ask for a key frame: at once, or when the throttle allows.
+cdef void key_frame_request(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil
+
+# Send the request that is due, if any.
+cdef void key_frame_timer(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil
+
+
+# Return when key_frame_timer has work, or NEVER_US.
+cdef int64_t key_frame_due(const inbound_stream *s) noexcept nogil
+
+
+# Note that the first packet of a key frame came.
+cdef inline void key_frame_arrived(inbound_stream *s) noexcept nogil:
+    s.key_frame_wanted = False
+    s.pli_repeats = 0

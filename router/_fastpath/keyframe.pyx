@@ -1,0 +1,48 @@
+"""Key frame requests; the contract is in ``keyframe.pxd``."""
+
+from libc.stdint cimport uint8_t
+
+from router._fastpath.counters cimport COUNT_PLI_OUT
+from router._fastpath.deadlines cimport NEVER_US, deadlines_advance
+from router._fastpath.payload cimport payload_shows_key_frames
+from router._fastpath.rtcp cimport rtcp_write_pli
+from router._fastpath.rtcp_send cimport rtcp_begin, rtcp_end
+from router._fastpath.state cimport count, transport
+
+
+cdef int64_t key_frame_due(const inbound_stream *s) noexcept nogil:
+    if not s.key_frame_wanted:
+        return NEVER_US
+    if s.pli_sent_at_us < 0:
+        return 0
+    if s.pli_repeats < PLI_QUICK_REPEATS:
+        return s.pli_sent_at_us + PLI_INTERVAL_US
+    return s.pli_sent_at_us + PLI_SLOW_INTERVAL_US
+
+
+cdef void key_frame_request(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
+    if not s.video:
+        return
+    s.key_frame_wanted = True
+    s.pli_repeats = 0
+    key_frame_timer(p, s, now_us)
+    deadlines_advance(&p.timers, s.transport, key_frame_due(s))
+
+
+cdef void key_frame_timer(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
+    cdef transport *t = &p.transports[s.transport]
+    cdef uint8_t *out
+    cdef int length
+    if now_us < key_frame_due(s):
+        return
+    s.pli_sent_at_us = now_us
+    s.pli_repeats += 1
+    out = rtcp_begin(p, t, &length)
+    if out == NULL:
+        return
+    length += rtcp_write_pli(out + length, t.local_ssrc, s.ssrc)
+    rtcp_end(p, t, out, length)
+    s.plis += 1
+    count(p, COUNT_PLI_OUT)
+    if s.codec and not payload_shows_key_frames(p.codecs[s.codec].payload_format):
+        s.key_frame_wanted = False  # nobody could tell when it has come

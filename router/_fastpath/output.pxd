@@ -1,0 +1,74 @@
+"""
+What is to be sent: packets back to back in one arena, gathered into segmented messages.
+
+Packets of one subscriber that follow each other with equal lengths (the last may be shorter)
+become one message. RTP packets are sealed together when the output is flushed.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from router._fastpath.srtp cimport srtp_job, srtp_session
+from router._fastpath.udp cimport out_message, sockaddr_in6
+
+
+cdef enum:
+    OUTPUT_ARENA_BYTES = 1 << 20
+    OUTPUT_MESSAGES = 64
+    OUTPUT_JOBS = 1024
+    OUTPUT_PACKET_MAX = 4608    # largest packet with header and tag, and room for a kernel's stores
+
+
+# Sends the messages; everything is borrowed during the call.
+ctypedef void (*output_send)(void *context, const out_message *messages, int count) noexcept nogil
+
+
+cdef struct output:
+    uint8_t *arena              # owned
+    uint32_t used
+    srtp_job *jobs              # owned; OUTPUT_JOBS
+    int job_count
+    out_message *messages       # owned; OUTPUT_MESSAGES
+    sockaddr_in6 *destinations  # owned; one for each message
+    uint32_t *owners            # owned; whom each message is for, NO_OWNER for nobody to add to
+    int message_count
+    int run                     # packets in the last message
+    output_send send
+    void *context               # borrowed for the life of the output
+    uint64_t packets, bytes, messages_sent
+
+
+cdef enum:
+    NO_OWNER = 0xFFFFFFFF
+
+
+# Returns 0, or -1 without memory.
+cdef int output_init(output *out, output_send send, void *context) noexcept nogil
+cdef void output_free(output *out) noexcept nogil
+
+# Seal and send everything.
+cdef void output_flush(output *out) noexcept nogil
+
+# Return where to write the next packet of at most OUTPUT_PACKET_MAX bytes; flushes when there is
+# no room. The bytes count only after output_add.
+cdef uint8_t *output_reserve(output *out) noexcept nogil
+
+# Add the reserved packet, ``length`` bytes with the tag. Packets of one ``owner`` (a transport
+# index) share a message when they can; the destination is copied.
+cdef void output_add(
+    output *out, uint32_t owner, const sockaddr_in6 *destination, uint32_t length
+) noexcept nogil
+
+
+# Have the reserved packet sealed at the next flush; call before output_add.
+cdef inline void output_seal(
+    output *out, const srtp_session *session, uint8_t *packet, const uint8_t *payload,
+    uint32_t header_length, uint32_t payload_length, uint32_t roc
+) noexcept nogil:
+    cdef srtp_job *job = &out.jobs[out.job_count]
+    out.job_count += 1
+    job.session = session
+    job.packet = packet
+    job.payload = payload
+    job.header_length = header_length
+    job.payload_length = payload_length
+    job.roc = roc

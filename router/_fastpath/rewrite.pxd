@@ -1,0 +1,45 @@
+"""
+A slot's output: one continuous RTP stream, whatever streams it is pointed at one after another.
+
+From a start on, the slot adds a constant to the stream's extended sequence number, so that losses
+before us stay visible behind us, and late packets find their place. The next start continues
+right behind the highest number sent; timestamps advance by the wall time that passed, and VP8
+picture ids by one.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from router._fastpath.header_plan cimport header_plan
+from router._fastpath.state cimport outbound_slot, plane_state, transport
+from router._fastpath.store cimport stored_packet
+
+
+# How a packet goes out.
+cdef enum:
+    SEND_FIRST = 0
+    SEND_AGAIN = 1      # the same packet, byte for byte
+    SEND_RTX = 2        # RFC 4588, with the slot's next RTX sequence number
+
+
+# Return 1 when a slot that has not started may start with this packet.
+cdef bint slot_may_start(
+    const plane_state *p, const outbound_slot *slot, const stored_packet *packet
+) noexcept nogil
+
+# Begin to forward with this packet.
+cdef void slot_start(
+    plane_state *p, outbound_slot *slot, const stored_packet *packet, int64_t now_us
+) noexcept nogil
+
+# Write the packet to the output and have it sealed; returns its length with the tag. The transport
+# has keys and a selected address. abs_send_time: 24 bits.
+cdef uint32_t slot_write(
+    plane_state *p, outbound_slot *slot, transport *t, const header_plan *plan,
+    const stored_packet *packet, uint8_t payload_type, int how, uint32_t abs_send_time,
+    int64_t now_us
+) noexcept nogil
+
+
+# abs-send-time: 6.18 fixed point seconds of our clock.
+cdef inline uint32_t abs_send_time_of(uint64_t ntp) noexcept nogil:
+    return <uint32_t>(ntp >> 14) & 0xFFFFFF

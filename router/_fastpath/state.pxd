@@ -1,0 +1,287 @@
+"""
+The state of one plane: peers, inbound streams, outbound slots, and the tables that find them.
+
+Everything is a flat pool indexed by the low 16 bits of an id. Pools are allocated once; keys,
+arrival logs and retransmission stores are allocated by commands. Only the plane's thread writes.
+Links between pool entries are indices, -1 for none.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from router._fastpath.command cimport PASSWORD_MAX, UFRAG_MAX, negotiated
+from router._fastpath.counters cimport COUNTERS
+from router._fastpath.deadlines cimport deadlines
+from router._fastpath.event cimport plane_event
+from router._fastpath.loss cimport loss_list
+from router._fastpath.output cimport output, output_send
+from router._fastpath.reception cimport reception
+from router._fastpath.ring cimport ring
+from router._fastpath.sequence cimport sequence_window
+from router._fastpath.srtp cimport srtp_session
+from router._fastpath.store cimport packet_store, stored_packet
+from router._fastpath.table cimport table
+from router._fastpath.transport_cc cimport arrival_log
+from router._fastpath.udp cimport sockaddr_in6
+
+
+cdef enum:
+    ADDRESSES_MAX = 8       # validated addresses of a transport
+    KNOWN_SSRCS = 16        # SSRCs without a stream or slot that a transport remembers
+    RTCP_SOURCES = 16       # senders of RTCP whose replay windows a transport keeps
+    RESENT_SLOTS = 16       # packets for which a slot remembers when it resent them
+    PENDING_MAX = 256       # opened packets that wait for the fan-out
+    STREAM_PENDING_MAX = 64
+    CODECS = 64
+
+
+cdef struct codec_entry:
+    uint8_t payload_format
+    uint32_t clock_rate     # Hz; 0 when the codec is not defined
+
+
+cdef struct ice_credentials:
+    uint8_t ufrag_length    # 0 when not in use
+    uint8_t password_length
+    uint8_t ufrag[UFRAG_MAX]
+    uint8_t password[PASSWORD_MAX]
+
+
+cdef struct peer_address:
+    sockaddr_in6 address
+    int64_t authenticated_at_us     # last STUN check or SRTP packet that verified
+    bint used
+
+
+cdef struct known_ssrc:
+    uint32_t ssrc
+    uint8_t used
+    uint8_t reported        # an event told about it
+    uint8_t identified      # that event, or a later one, had a mid or rid
+    int64_t at_us
+    int64_t next_index      # inbound: highest seen; outbound: first that was not used; -1 for none
+
+
+cdef struct rtcp_source:
+    uint32_t ssrc
+    bint used
+    uint32_t highest        # SRTCP index
+    uint64_t seen           # bit n: highest - n
+    int64_t at_us
+
+
+cdef struct media_keys:
+    srtp_session inbound
+    srtp_session outbound
+    rtcp_source rtcp_sources[RTCP_SOURCES]
+    known_ssrc inbound_ssrcs[KNOWN_SSRCS]
+    known_ssrc outbound_ssrcs[KNOWN_SSRCS]
+    uint32_t srtcp_index    # next one to send
+
+
+cdef struct transport:
+    uint32_t id
+    bint used
+    bint has_keys
+    int32_t selected                        # of addresses, -1 for none
+    media_keys *keys                        # owned; NULL until the keys are set
+    arrival_log *arrivals                   # owned; NULL unless transport-wide feedback is on
+    peer_address addresses[ADDRESSES_MAX]
+    ice_credentials credentials[2]          # [1] waits for its first use after a restart
+    negotiated configuration
+    uint32_t extension_mask                 # kinds that we may send it
+    uint32_t local_ssrc                     # sender of RR and feedback
+    uint32_t media_ssrc                     # last inbound one, for transport-wide feedback
+    uint16_t transport_seq                  # next transport-wide number that we send
+    int32_t first_stream, first_slot
+    uint32_t streams, slots
+    # Timers; NEVER_US when not armed.
+    int64_t report_at_us, feedback_at_us
+    int64_t checked_at_us                   # last verified connectivity check
+    int64_t authenticated_at_us
+    bint consent
+    # Sender reports: publisher's NTP plus this is our NTP (32.32 fixed point, wraps).
+    uint64_t ntp_offset
+    bint ntp_known
+    int64_t rtt_us                          # last measured; 0 when unknown
+    # Receive rate for REMB.
+    uint64_t rate_bytes
+    int64_t rate_since_us
+    uint64_t rate_bps
+    # Statistics.
+    uint64_t packets_in, bytes_in, packets_out, bytes_out
+    uint64_t checks, remb_bps, transport_cc_in
+
+
+cdef struct inbound_stream:
+    uint32_t id
+    bint used
+    uint8_t video
+    uint8_t codec                           # of the newest packet, 0 before the first
+    bint started
+    uint32_t transport                      # index
+    int32_t previous, next                  # of the transport's streams
+    int32_t first_slot                      # bound to this stream
+    uint32_t slots
+    uint32_t ssrc, rtx_ssrc
+    sequence_window media, redundancy
+    reception statistics
+    loss_list losses
+    packet_store store
+    int64_t newest_at_us                    # arrival of the packet with the highest number
+    uint32_t newest_rtp_ts
+    int64_t started_at_us
+    # The publisher's last sender report.
+    bint sr_known
+    uint64_t sr_ntp
+    uint32_t sr_rtp_ts
+    int64_t sr_at_us
+    # Key frame requests.
+    bint key_frame_wanted
+    int64_t pli_sent_at_us                  # -1 when never
+    uint32_t pli_repeats
+    # Packets that wait for the fan-out.
+    uint32_t pending, pending_bytes
+    # Statistics.
+    uint64_t key_frames, plis, nacks, requested, recovered, duplicates
+
+
+cdef struct resent_packet:
+    uint16_t seq
+    uint8_t times
+    uint8_t used
+    uint32_t at_ms
+
+
+cdef struct outbound_slot:
+    uint32_t id
+    bint used
+    uint8_t video
+    bint started                            # since it was bound
+    bint ever_sent
+    bint plain_resend                       # headers are such that a resend is byte for byte the same
+    uint32_t transport                      # index
+    int32_t stream                          # index, -1 when unbound
+    int32_t previous, next                  # of the transport's slots
+    int32_t previous_bound, next_bound      # of the stream's slots
+    uint32_t ssrc, rtx_ssrc
+    uint32_t extension_mask
+    # Rewriting.
+    int64_t seq_offset                      # added to the stream's extended sequence number
+    int64_t start_ext_seq                   # nothing older is forwarded
+    int64_t highest_index                   # largest sent; next start continues behind it
+    int64_t resend_floor                    # no plain resend below this index
+    uint32_t ts_offset
+    uint32_t newest_rtp_ts
+    int64_t newest_at_us
+    uint16_t picture_id_offset, picture_id  # last sent
+    uint8_t tl0_offset, tl0
+    bint picture_id_known, tl0_known
+    int64_t rtx_index                       # next
+    resent_packet resent[RESENT_SLOTS]
+    int64_t resend_budget                   # bytes that may be resent now
+    # Statistics.
+    uint64_t packets, bytes, octets         # octets: payload only, for SR
+    uint64_t packets_at_report
+    uint64_t rtx_packets, plain_resends, nacks, plis
+    bint report_known                       # the subscriber's last report block
+    uint8_t fraction_lost
+    int32_t lost
+    uint32_t jitter
+    int64_t rtt_us
+
+
+cdef struct pending_packet:
+    stored_packet *packet   # borrowed from the stream's store
+    int64_t ext_seq         # of the packet, to see whether the store has displaced it
+    uint32_t stream         # index
+
+
+cdef struct plane_state:
+    transport *transports       # owned; max_transports, and likewise below
+    inbound_stream *streams
+    outbound_slot *slots
+    uint32_t max_transports, max_streams, max_slots
+    uint32_t used_transports, used_streams, used_slots
+    table by_ufrag              # digest: transport index * 2 + which credentials
+    table by_address            # digest: transport index * ADDRESSES_MAX + which address
+    table by_inbound_ssrc       # transport index << 32 | SSRC: stream index * 2 + is RTX
+    table by_outbound_ssrc      # the same for slots
+    deadlines timers            # of transports
+    codec_entry codecs[CODECS]
+    pending_packet pending[PENDING_MAX]
+    int pending_count
+    output out
+    ring *commands              # borrowed from the plane
+    ring *events                # borrowed from the plane
+    uint64_t counts[COUNTERS]
+    uint64_t random
+    int64_t wall_offset_us      # Unix time minus CLOCK_MONOTONIC
+
+
+cdef inline void count(plane_state *p, int which) noexcept nogil:
+    p.counts[which] += 1
+
+
+cdef inline uint64_t next_random(plane_state *p) noexcept nogil:
+    # xorshift64*: spreads timers and starting points, secures nothing.
+    p.random ^= p.random >> 12
+    p.random ^= p.random << 25
+    p.random ^= p.random >> 27
+    return p.random * <uint64_t>0x2545F4914F6CDD1D
+
+
+cdef inline transport *transport_of(plane_state *p, uint32_t id) noexcept nogil:
+    cdef transport *t = &p.transports[id & 0xFFFF]
+    return t if id & 0xFFFF < p.max_transports and t.used and t.id == id else NULL
+
+
+cdef inline inbound_stream *stream_of(plane_state *p, uint32_t id) noexcept nogil:
+    cdef inbound_stream *s = &p.streams[id & 0xFFFF]
+    return s if id & 0xFFFF < p.max_streams and s.used and s.id == id else NULL
+
+
+cdef inline outbound_slot *slot_of(plane_state *p, uint32_t id) noexcept nogil:
+    cdef outbound_slot *slot = &p.slots[id & 0xFFFF]
+    return slot if id & 0xFFFF < p.max_slots and slot.used and slot.id == id else NULL
+
+
+cdef inline uint64_t ssrc_key(uint32_t transport_index, uint32_t ssrc) noexcept nogil:
+    return <uint64_t>transport_index << 32 | ssrc
+
+
+# Our NTP time (32.32 fixed point, RFC 3550 section 4) at a CLOCK_MONOTONIC time.
+cdef inline uint64_t ntp_at(const plane_state *p, int64_t now_us) noexcept nogil:
+    cdef uint64_t unix_us = <uint64_t>(now_us + p.wall_offset_us)
+    return (unix_us // 1000000 + <uint64_t>2208988800) << 32 | (
+        (unix_us % 1000000 << 32) // 1000000
+    )
+
+
+# Returns 0, or -1 without memory. The state is zeroed memory; the rings stay the caller's.
+cdef int state_init(
+    plane_state *p, uint32_t max_transports, uint32_t max_streams, uint32_t max_slots,
+    uint64_t seed, ring *commands, ring *events, output_send send, void *context
+) noexcept nogil
+cdef void state_free(plane_state *p) noexcept nogil
+
+# Reserve an event; NULL (counted) when the ring is full. Fill the body, then ring_commit.
+cdef plane_event *event_begin(
+    plane_state *p, uint8_t kind, uint32_t id, int64_t now_us
+) noexcept nogil
+
+# Push an event that has no body.
+cdef void event_push(plane_state *p, uint8_t kind, uint32_t id, int64_t now_us) noexcept nogil
+
+# Put a stream or slot into, or take it out of, its transport's list and the slot of a stream's.
+cdef void link_stream(plane_state *p, inbound_stream *s, transport *t) noexcept nogil
+cdef void unlink_stream(plane_state *p, inbound_stream *s) noexcept nogil
+cdef void link_slot(plane_state *p, outbound_slot *slot, transport *t) noexcept nogil
+cdef void unlink_slot(plane_state *p, outbound_slot *slot) noexcept nogil
+cdef void link_bound(plane_state *p, outbound_slot *slot, inbound_stream *s) noexcept nogil
+cdef void unlink_bound(plane_state *p, outbound_slot *slot) noexcept nogil
+
+# Return the memory of an SSRC, made at need in the place of the oldest. NULL when make is 0 and
+# there is none, or when the oldest is younger than ten seconds.
+cdef known_ssrc *recall_ssrc(
+    known_ssrc *known, uint32_t ssrc, bint make, int64_t now_us
+) noexcept nogil
