@@ -467,7 +467,7 @@ class Room:
     def _match(
         self, subscriber: Participant, owner: Participant, publication: Publication, now: float
     ) -> None:
-        if not subscriber.rules.include_all:
+        if not subscriber.rules.admit(publication.kind):
             return
         subscription = Subscription(track_sid=publication.sid, publisher_sid=owner.sid)
         subscriber.subscriptions[publication.sid] = subscription

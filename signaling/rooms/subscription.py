@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.node_events import SourceId
+from router.node_events import MediaKind, SourceId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +11,12 @@ class SubscribeRules:
 
     include_all: bool = True
     """True is ``[{"type": "include", "all": true}]``, False the same with ``exclude``."""
+    kinds: frozenset[MediaKind] = frozenset(MediaKind)
+    """The only kinds that are wanted; a viewer without a data channel leaves data out."""
+
+    def admit(self, kind: MediaKind) -> bool:
+        """Return whether a track of another participant is wanted."""
+        return self.include_all and kind in self.kinds
 
 
 @dataclass(slots=True, kw_only=True)
