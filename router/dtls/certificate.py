@@ -132,7 +132,7 @@ class Certificate:
         """
         key = private_key or ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
@@ -140,8 +140,11 @@ class Certificate:
             .serial_number(serial_number)
             .not_valid_before(not_before)
             .not_valid_after(not_after)
-            .sign(key, hashes.SHA256())
         )
+        if deterministic_signatures:
+            certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+        else:
+            certificate = builder.sign(key, hashes.SHA256())
         return cls(
             certificate.public_bytes(serialization.Encoding.DER),
             key,

@@ -75,8 +75,8 @@ class DtlsConnection:
     """
     One end of a DTLS association; a :class:`~router.core.DatagramCore`.
 
-    A client sends its ClientHello at once; a server waits for one. Feed a server only datagrams
-    from an address that ICE has validated, or set ``cookie_exchange``.
+    A client sends its ClientHello at once, so make it when there is a path; a server waits. Feed
+    a server only datagrams from an address that ICE has validated, or set ``cookie_exchange``.
 
     :param rng: Source of the hello random and of cookies; SystemRandom in service.
     :param now: Monotonic seconds.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from router.dtls import (
     ApplicationData,
@@ -16,7 +16,9 @@ from router.dtls import (
     DtlsConnection,
     DtlsEvent,
     HandshakeCompleted,
+    NamedGroup,
 )
+from router.dtls.key_exchange import EphemeralPrivateKey, PrivateKeyGenerator
 
 EventT = TypeVar("EventT", HandshakeCompleted, ApplicationData, Closed)
 
@@ -37,10 +39,23 @@ SERVER_CERTIFICATE = certificate(1)
 CLIENT_CERTIFICATE = certificate(2)
 
 
+def seeded_generator(seed: int) -> PrivateKeyGenerator:
+    """Return a generator of ephemeral keys whose keys follow from the seed."""
+    rng = random.Random(seed)
+
+    def generate(group: NamedGroup) -> EphemeralPrivateKey:
+        if group is NamedGroup.X25519:
+            return x25519.X25519PrivateKey.from_private_bytes(rng.randbytes(32))
+        return ec.derive_private_key(rng.getrandbits(255) + 1, ec.SECP256R1())
+
+    return generate
+
+
 def make_server(*, now: float = 0.0, seed: int = 1, **settings: Any) -> DtlsConnection:
     """Return a server that expects CLIENT_CERTIFICATE unless told otherwise."""
     settings.setdefault("certificate", SERVER_CERTIFICATE)
     settings.setdefault("remote_fingerprints", (CLIENT_CERTIFICATE.fingerprint(),))
+    settings.setdefault("generate_private_key", seeded_generator(seed))
     config = DtlsConfig(**settings)
     return DtlsConnection(config, is_client=False, rng=random.Random(seed), now=now)
 
@@ -49,6 +64,7 @@ def make_client(*, now: float = 0.0, seed: int = 2, **settings: Any) -> DtlsConn
     """Return a client that expects SERVER_CERTIFICATE unless told otherwise."""
     settings.setdefault("certificate", CLIENT_CERTIFICATE)
     settings.setdefault("remote_fingerprints", (SERVER_CERTIFICATE.fingerprint(),))
+    settings.setdefault("generate_private_key", seeded_generator(seed))
     config = DtlsConfig(**settings)
     return DtlsConnection(config, is_client=True, rng=random.Random(seed), now=now)
 
