@@ -134,8 +134,9 @@ class PeerNegotiation:
         assert self._pending is None
         assert revision > self._stable
         self._complete(revision)
-        # A request of ours is met only by a later offer: this one crossed with it.
-        if self._requested is not None and revision > self._requested:
+        # With the request's own number it crossed with it: the client then skips the request, which
+        # is no longer ahead of what is stable.
+        if self._requested is not None and revision >= self._requested:
             self._requested = self._deadline = None
         self._last_answer = DescriptionOut("answer", revision, sdp)
         return self._last_answer
