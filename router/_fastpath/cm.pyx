@@ -24,9 +24,9 @@ cdef extern from "srtp_types.h" nogil:
         uint8_t round_keys[11][16]
 
 # RFC 3711 B.2.
-KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
-IV = bytes.fromhex("f0f1f2f3f4f5f6f7f8f9fafbfcfd0000")
-KEY_STREAM = bytes.fromhex(
+_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
+_IV = bytes.fromhex("f0f1f2f3f4f5f6f7f8f9fafbfcfd0000")
+_KEY_STREAM = bytes.fromhex(
     "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab"
     "41e95b3bb0a2e8dd477901e4fca894c0"
 )
@@ -53,7 +53,7 @@ cdef bint passes(const ctr_kernel *kernel, const ctr_kernel *reference):
     cdef uint8_t text[TEST_LENGTH]
     cdef uint8_t one[TEST_LENGTH]
     cdef uint8_t other[TEST_LENGTH]
-    cdef bytes key = KEY, iv = IV, stream = KEY_STREAM
+    cdef bytes key = _KEY, iv = _IV, stream = _KEY_STREAM
     cdef uint32_t length
     cdef int i
     memset(&keys, 0, sizeof(keys))

@@ -7,4 +7,4 @@ cdef enum:
     FP_ERR_FULL = -3        # a ring, table or buffer has no room; counted where it happens
     FP_ERR_STATE = -4       # not possible in this state (no keys, closed, stale id)
     FP_ERR_SYSTEM = -5      # a system call failed; errno is kept by the object concerned
-    FP_ERR_UNSUPPORTED = -6 # an unknown profile, kernel or address family
+    FP_ERR_UNSUPPORTED = -6  # an unknown profile, kernel or address family

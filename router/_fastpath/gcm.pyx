@@ -21,11 +21,11 @@ cdef extern from "gcm_kernels.h" nogil:
     void gcm_set_key(srtp_keys *keys, const uint8_t *key, const uint8_t *salt)
 
 # RFC 7714 16.1.1.
-KEY = bytes(range(16))
-IV = bytes.fromhex("51753c6580c2726f20718414")
-AAD = bytes.fromhex("8040f17b8041f8d35501a0b2")
-PLAINTEXT = b"Gallia est omnis divisa in partes tres"
-CIPHERTEXT_AND_TAG = bytes.fromhex(
+_KEY = bytes(range(16))
+_IV = bytes.fromhex("51753c6580c2726f20718414")
+_AAD = bytes.fromhex("8040f17b8041f8d35501a0b2")
+_PLAINTEXT = b"Gallia est omnis divisa in partes tres"
+_CIPHERTEXT_AND_TAG = bytes.fromhex(
     "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833"
     "899d7f27beb16a9152cf765ee4390cce"
 )
@@ -57,7 +57,8 @@ cdef bint passes_vector(const gcm_kernel *kernel):
     cdef uint8_t sealed[64]
     cdef uint8_t opened[64]
     cdef uint8_t tag[16]
-    cdef bytes key = KEY, iv = IV, aad = AAD, plaintext = PLAINTEXT, expected = CIPHERTEXT_AND_TAG
+    cdef bytes key = _KEY, iv = _IV, aad = _AAD
+    cdef bytes plaintext = _PLAINTEXT, expected = _CIPHERTEXT_AND_TAG
     gcm_set_key(&keys, <const uint8_t *><const char *>key, <const uint8_t *><const char *>iv)
     memset(&op, 0, sizeof(op))
     op.aad = <const uint8_t *><const char *>aad
@@ -88,7 +89,7 @@ cdef bint agrees(const gcm_kernel *kernel, const gcm_kernel *reference):
     cdef uint8_t aad[TEST_AAD_LENGTH]
     cdef uint8_t one[TEST_LENGTH + 16]
     cdef uint8_t other[TEST_LENGTH + 16]
-    cdef bytes key = KEY
+    cdef bytes key = _KEY
     cdef uint32_t length, aad_length
     cdef int i
     for i in range(TEST_LENGTH):

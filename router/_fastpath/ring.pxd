@@ -27,7 +27,7 @@ cdef extern from "ring.h" nogil:
     void ring_pop(ring *r)
     # Consumer: declare sleep. 1: the ring is empty, wait for `doorbell`. 0: look again.
     int ring_sleep(ring *r)
-    # Consumer, when `doorbell` is readable or it woke for another reason: awake again, bell cleared.
+    # Consumer, when it woke, by the doorbell or otherwise: awake again, bell cleared.
     void ring_wake(ring *r)
 
     # Any thread, approximate while the other one runs.

@@ -21,7 +21,7 @@ cdef extern from "srtp_types.h" nogil:
     struct srtp_job:
         const srtp_session *session     # borrowed during the call
         uint8_t *packet                 # header in place at packet[0:header_length]
-        const uint8_t *payload          # plaintext: apart from the packet, or its packet + header_length
+        const uint8_t *payload          # apart from the packet, or packet + header_length
         uint32_t header_length
         uint32_t payload_length         # at most SRTP_MAX_PAYLOAD
         uint32_t roc

@@ -577,7 +577,7 @@ def seal_batch(jobs, *, in_place=False):
     cdef bytes packet
     cdef uint32_t roc
     cdef int header
-    for session, packet, roc in jobs:
+    for _session, packet, _roc in jobs:
         total += len(packet) + SRTP_MAX_TAG
     array = <srtp_job *>calloc(count + 1, sizeof(srtp_job))
     arena = <uint8_t *>malloc(total + 1)

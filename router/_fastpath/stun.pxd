@@ -31,7 +31,7 @@ cdef struct stun_request:
     uint8_t transaction_id[12]
     uint16_t username_offset        # 0 when there is none
     uint16_t username_length
-    uint16_t local_ufrag_length     # part of USERNAME before ':': it is ours; 0 when there is no ':'
+    uint16_t local_ufrag_length     # part of USERNAME before ':', which is ours; 0 without ':'
     uint16_t integrity_offset       # of the MESSAGE-INTEGRITY attribute; 0 when there is none
     uint8_t use_candidate
     uint8_t role                    # of the sender: stun_role

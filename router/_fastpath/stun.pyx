@@ -69,10 +69,10 @@ cdef uint32_t crc_table[256]
 
 cdef void fill_crc_table() noexcept:
     cdef uint32_t value
-    cdef int i, bit
+    cdef int i, _bit
     for i in range(256):
         value = <uint32_t>i
-        for bit in range(8):
+        for _bit in range(8):
             value = (value >> 1) ^ (<uint32_t>0xEDB88320 if value & 1 else <uint32_t>0)
         crc_table[i] = value
 
@@ -323,8 +323,8 @@ cdef int stun_error(
     const uint8_t *password, int password_length, uint8_t *out
 ) noexcept nogil:
     cdef const char *reason = reason_of(code)
-    cdef int offset, length, attempt
-    for attempt in range(2):
+    cdef int offset, length, _attempt
+    for _attempt in range(2):
         offset = put_header(request, CLASS_ERROR, out)
         offset = put_error_code(out, offset, code, reason)
         if code == 420:

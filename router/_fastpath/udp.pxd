@@ -22,21 +22,21 @@ cdef extern from "udp.h" nogil:
         UDP_MAX_RUN_BYTES
 
     struct datagram:
-        uint8_t *data           # borrowed until the next udp_receive; may be written (decrypt in place)
+        uint8_t *data           # borrowed until the next udp_receive; may be written
         uint32_t length
         sockaddr_in6 source
 
     struct out_message:
         const uint8_t *data     # borrowed during udp_send
         uint32_t length
-        uint32_t segment_size   # 0: one datagram; else datagrams of this size, the last may be shorter
+        uint32_t segment_size   # 0: one datagram; else of each datagram but the last
         const sockaddr_in6 *destination
 
     struct udp_counters:
         uint64_t received, received_bytes       # datagrams
         uint64_t sent, sent_bytes               # datagrams
         uint64_t failed                         # datagrams that the kernel refused
-        uint64_t dropped                        # datagrams given up because the send buffer was full
+        uint64_t dropped                        # datagrams: the send buffer stayed full
         uint64_t truncated                      # datagrams larger than a receive slot
         uint64_t receive_calls, send_calls, send_waits
         uint64_t gso_fallbacks                  # messages sent again one by one
@@ -51,8 +51,11 @@ cdef extern from "udp.h" nogil:
         udp_counters counters
 
     # address: numeric, IPv4 or IPv6; "::" is dual stack, and "0.0.0.0" where IPv6 is absent.
-    # Buffers in bytes, 0 for the system's own. Returns FP_OK, FP_ERR_FORMAT, or FP_ERR_SYSTEM (see error).
-    int udp_open(udp_socket *s, const char *address, uint16_t port, int receive_buffer, int send_buffer)
+    # Buffers in bytes, 0 for the system's own. Returns FP_OK, FP_ERR_FORMAT, or FP_ERR_SYSTEM (see
+    # `error`).
+    int udp_open(
+        udp_socket *s, const char *address, uint16_t port, int receive_buffer, int send_buffer
+    )
     void udp_close(udp_socket *s)
 
     # Takes up to `capacity` datagrams without waiting. Returns how many (0: none waits) or
