@@ -72,6 +72,10 @@ class Transceiver:
     receiver_id: str = ""
     remote_ssrcs: tuple[int, ...] = ()
     negotiated: bool = False
+    recyclable: bool = False
+    """Whether both sides know that it is stopped, so that its place can be taken."""
+    offered: MediaDescription | None = None
+    """The server's offer of a section that it added; its numbers are kept for good."""
 
 
 @dataclass(slots=True)
@@ -130,7 +134,7 @@ class Client:
                 self.next_mid += 1
             transceiver.mid = str(self.next_mid)
             for place, old in enumerate(self.transceivers):
-                if old.stopped and old.negotiated:
+                if old.recyclable:
                     self.transceivers.remove(transceiver)
                     self.transceivers[place] = transceiver
                     break
@@ -193,7 +197,7 @@ class Client:
             elif i < len(placed) and not placed[i].stopped:
                 raise Refused("a section in use changed its mid")
             else:
-                transceivers.append(Transceiver(kind=media.kind, mid=media.mid))
+                transceivers.append(Transceiver(kind=media.kind, mid=media.mid, offered=media))
         self.transceivers = transceivers + waiting
         for media in offer.media:
             self._apply(media, self.by_mid(media.mid))
@@ -206,6 +210,7 @@ class Client:
                 continue
             if transceiver.kind in refuse and not transceiver.receiver_id:
                 transceiver.stopped = True
+            transceiver.recyclable = transceiver.stopped
             section = self._section(transceiver, Setup.ACTIVE, first=True)
             direction = Direction.of(
                 sends=transceiver.direction.sends and transceiver.current.sends,
@@ -254,6 +259,8 @@ class Client:
         if transceiver.kind == "application":
             return replace(base, sctp_port=5000, max_message_size=262144)
         template = _TEMPLATES[self.browser].media[0 if transceiver.kind == "audio" else 1]
+        if transceiver.offered is not None:
+            template = transceiver.offered
         ssrcs = (*transceiver.ssrcs, *transceiver.rtx_ssrcs)
         groups = [
             SsrcGroup(semantics="FID", ssrcs=pair)
@@ -320,7 +327,7 @@ class Client:
     def _apply(self, media: MediaDescription, transceiver: Transceiver) -> None:
         transceiver.negotiated = True
         if not media.port:
-            transceiver.stopped = True
+            transceiver.stopped = transceiver.recyclable = True
             transceiver.current = Direction.INACTIVE
             return
         # What the server sends we receive.
