@@ -1,0 +1,172 @@
+"""The recorder in front of a store that is slow, down, or refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signaling.errors import StorageError
+from signaling.rooms import RoomSettings
+from signaling.service import recorder as recorder_module
+from signaling.service.recorder import Recorder
+from signaling.storage.records import ParticipantRecord, RoomRecord
+from signaling.storage.sql_store import SqlStore
+from signaling.storage.store import Record
+from tests.signaling.support import ACCOUNT_SID, STARTED_AT, open_store
+
+ROOM = RoomRecord(
+    sid="RM" + "1" * 32,
+    account_sid=ACCOUNT_SID,
+    name="r1",
+    settings=RoomSettings(unique_name="r1"),
+    ad_hoc=False,
+    status="in-progress",
+    created_at=STARTED_AT,
+    updated_at=STARTED_AT,
+)
+
+
+def person(number: int, status: str = "connected") -> ParticipantRecord:
+    return ParticipantRecord(
+        sid=f"PA{number:032x}",
+        room_sid=ROOM.sid,
+        account_sid=ACCOUNT_SID,
+        identity=f"p{number}",
+        status=status,
+        created_at=STARTED_AT,
+        updated_at=STARTED_AT,
+    )
+
+
+class FaultyStore:
+    """A real store behind a switch."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.fault: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.writes: list[list[str]] = []
+
+    async def put_all(self, records: Sequence[Record]) -> None:
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.writes.append([record.sid for record in records])
+        await self.store.put_all(records)
+
+
+@asynccontextmanager
+async def running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Recorder, FaultyStore]]:
+    monkeypatch.setattr(recorder_module, "RETRY_INITIAL", 0.005)
+    monkeypatch.setattr(recorder_module, "RETRY_MAX", 0.02)
+    store = await open_store(tmp_path)
+    await store.add_room(ROOM)
+    faulty = FaultyStore(store)
+    held: Any = faulty
+    recorder = Recorder(held)
+    recorder.start()
+    yield recorder, faulty
+    await recorder.close(0.2)
+    await store.close()
+
+
+async def test_only_the_newest_state_of_a_row_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        store.gate.clear()
+        recorder.put(person(0))
+        await asyncio.sleep(0)
+        for _ in range(1000):
+            recorder.put(person(1, "reconnecting"))
+            recorder.put(person(1, "connected"))
+        assert recorder.backlog <= 3
+        store.gate.set()
+        await recorder.flush()
+        stored = await store.store.get_participant(ROOM.sid, person(1).sid)
+        assert stored == person(1, "connected")
+        assert sum(len(batch) for batch in store.writes) <= 3
+
+
+async def test_rows_are_written_in_the_order_of_their_first_appearance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        room = replace(ROOM, sid="RM" + "2" * 32, name="r2")
+        recorder.put(room)
+        recorder.put(replace(person(5), room_sid=room.sid))
+        recorder.put(replace(room, status="completed", ended_at=STARTED_AT))
+        await recorder.flush()
+        assert [sid for batch in store.writes for sid in batch] == [room.sid, person(5).sid]
+
+
+async def test_a_store_that_was_down_gets_everything_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        store.fault = StorageError("the disk is full")
+        for number in range(20):
+            recorder.put(person(number))
+        with pytest.raises(StorageError):
+            await recorder.flush()
+        recorder.put(person(3, "disconnected"))
+        store.fault = None
+        await recorder.flush()
+        for number in range(20):
+            assert await store.store.get_participant(ROOM.sid, person(number).sid) is not None
+        stored = await store.store.get_participant(ROOM.sid, person(3).sid)
+        assert stored is not None
+        assert stored.status == "disconnected"
+
+
+async def test_an_unknown_fault_of_the_driver_does_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        store.fault = RuntimeError("a driver's own")
+        recorder.put(person(1))
+        with pytest.raises(StorageError, match="RuntimeError"):
+            await recorder.flush()
+        store.fault = None
+        await recorder.flush()
+        assert recorder.backlog == 0
+
+
+async def test_a_record_that_the_store_never_takes_blocks_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        recorder.put(replace(person(1), room_sid="RM" + "9" * 32))
+        recorder.put(person(2))
+        async with asyncio.timeout(5.0):
+            while recorder.backlog:  # noqa: ASYNC110 - nobody reports a record that was dropped
+                await asyncio.sleep(0.005)
+        assert await store.store.get_participant(ROOM.sid, person(2).sid) is not None
+        assert recorder.dropped == 1
+
+
+async def test_the_backlog_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "PENDING_MAX", 10)
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        store.fault = StorageError("down")
+        for number in range(100):
+            recorder.put(person(number))
+        recorder.put(person(3, "disconnected"))
+        assert recorder.backlog == 10
+        assert recorder.dropped == 90
+
+
+async def test_what_waits_is_written_at_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        recorder.put(person(1))
+        await recorder.close()
+        assert await store.store.get_participant(ROOM.sid, person(1).sid) is not None
