@@ -37,6 +37,8 @@ from signaling.rsp import SignalingHandler
 from signaling.service import IceServer, RoomService, ServiceConfig
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
+from signaling.whip import WhipEndpoint
+from signaling.whip.http1 import routes as whip_routes
 
 CLOSE_TIMEOUT = 4.0
 """Seconds for taking everything down; then the process ends as it is."""
@@ -113,7 +115,10 @@ class Server:
         self._account = account
         self._rng = rng
         self._stack = AsyncExitStack()
-        self._service: RoomService | None = None
+        self.service: RoomService | None = None
+        """The room service, once started."""
+        self.store: SqlStore | None = None
+        """The store, once started."""
         self._sites: list[web.TCPSite] = []
         self._signals = 0
         self._stop = asyncio.Event()
@@ -141,7 +146,7 @@ class Server:
             node=node, store=store, config=service_config_of(settings, account), rng=self._rng
         )
         await service.start()
-        self._service = service
+        self.service, self.store = service, store
         self._stack.push_async_callback(service.close)
         health = Health(
             draining=lambda: service.draining, media_failed=lambda: node.failure is not None
@@ -162,10 +167,12 @@ class Server:
         )
         tokens = TokenVerifier(account_sid=account.account_sid, keys=account.keys)
         signaling = SignalingHandler(service=service, tokens=tokens, rng=self._rng)
+        whip = WhipEndpoint(service=service, tokens=tokens, rng=self._rng)
         registry = metrics.make_registry(ParlourCollector(service=service, counters=node.counters))
         routes = [
             *http1.routes(rest),
             web.get(settings.signaling_path, signaling.handle),
+            *whip_routes(whip),
             *health.routes(),
             *page_routes(),
             *(dev.routes(account) if settings.dev else ()),
@@ -187,9 +194,9 @@ class Server:
             loop.add_signal_handler(number, self._signalled)
         await self._stop.wait()
         seconds = self._settings.drain_seconds
-        if seconds > 0 and self._service is not None and not self._force.is_set():
-            _log.info("draining", seconds=seconds, participants=self._service.participant_count)
-            drain = asyncio.create_task(self._service.drain(seconds))
+        if seconds > 0 and self.service is not None and not self._force.is_set():
+            _log.info("draining", seconds=seconds, participants=self.service.participant_count)
+            drain = asyncio.create_task(self.service.drain(seconds))
             force = asyncio.create_task(self._force.wait())
             await asyncio.wait({drain, force}, return_when=asyncio.FIRST_COMPLETED)
             for task in (drain, force):

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -64,9 +65,18 @@ def configure_logs(*, level: str, form: str, full_addresses: bool) -> None:
     )
     rendering: list[structlog.typing.Processor]
     if form == "json":
-        rendering = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without the frames' variables: those hold tokens and keys.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        rendering = [
+            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.JSONRenderer(),
+        ]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        rendering = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -81,7 +91,13 @@ def configure_logs(*, level: str, form: str, full_addresses: bool) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     logging.captureWarnings(True)
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    # Requests that are no HTTP: aiohttp logs each with a traceback, and anybody can send thousands.
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def hide_secrets(

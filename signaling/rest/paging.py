@@ -9,6 +9,7 @@ from typing import Generic
 from urllib.parse import urlencode
 
 from signaling.errors import ApiError, ErrorCode
+from signaling.ids import is_sid
 from signaling.rest.message import Response, json_response
 from signaling.rest.parameters import Parameters
 from signaling.storage.store import Page, PageKey, RecordT, Slice
@@ -113,6 +114,7 @@ def _parse_token(token: str) -> tuple[str, PageKey]:
         created_at = _EPOCH + timedelta(microseconds=int(microseconds))
     except (binascii.Error, ValueError, OverflowError):
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "PageToken is invalid") from None
-    if text[:1] not in (_AFTER, _BEFORE) or not sid or not token.startswith("PT"):
+    known = text[:1] in (_AFTER, _BEFORE) and is_sid(sid, sid[:2])
+    if not known or not token.startswith("PT"):
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "PageToken is invalid")
     return text[0], PageKey(created_at=created_at, sid=sid)

@@ -1,0 +1,81 @@
+from collections import Counter
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
+
+from router._fastpath.counters import NAMES
+from signaling.metrics import ParlourCollector, make_registry, routes
+from signaling.service.join_times import JoinTimes
+
+
+@dataclass
+class Facts:
+    """What a service would tell."""
+
+    draining: bool = False
+    join_times: JoinTimes = field(default_factory=JoinTimes)
+    refused_joins: Counter[int] = field(default_factory=Counter)
+    room_count: int = 2
+    participant_count: int = 5
+    connection_count: int = 4
+    recorder_backlog: int = 1
+
+    def track_counts(self) -> dict[str, int]:
+        return {"audio": 3, "video": 2, "data": 0}
+
+
+async def scrape(
+    facts: Facts, counters: dict[str, int]
+) -> tuple[dict[tuple[str, str], float], str]:
+    app = web.Application()
+    collector = ParlourCollector(service=facts, counters=lambda: counters)
+    app.add_routes(routes(make_registry(collector)))
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.get("/metrics")
+        assert answer.status == 200
+        text = await answer.text()
+    samples = {
+        (sample.name, ",".join(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    return samples, text
+
+
+async def test_scrape_shows_the_facts_of_now() -> None:
+    facts = Facts()
+    facts.join_times.observe(0.03)
+    facts.join_times.observe(0.04)
+    facts.join_times.observe(99.0)
+    facts.refused_joins[53105] += 2
+    counters = {"rtp_in": 100, "rtp_out": 900, "rtp_bytes_out": 9000, "pli_in": 7, "nacks_out": 3}
+    samples, _ = await scrape(facts, counters)
+    assert samples["parlour_rooms", ""] == 2
+    assert samples["parlour_participants", ""] == 5
+    assert samples["parlour_tracks", "audio"] == 3
+    assert samples["parlour_tracks", "data"] == 0
+    assert samples["parlour_rtp_packets_total", "inbound"] == 100
+    assert samples["parlour_rtp_packets_total", "outbound"] == 900
+    assert samples["parlour_rtp_bytes_total", "outbound"] == 9000
+    assert samples["parlour_pli_total", "inbound"] == 7
+    assert samples["parlour_nack_total", "outbound"] == 3
+    assert samples["parlour_joins_refused_total", "53105"] == 2
+    assert samples["parlour_join_seconds_bucket", "0.025"] == 0
+    assert samples["parlour_join_seconds_bucket", "0.05"] == 2
+    assert samples["parlour_join_seconds_bucket", "10.0"] == 2
+    assert samples["parlour_join_seconds_bucket", "+Inf"] == 3
+    assert samples["parlour_join_seconds_count", ""] == 3
+    assert samples["parlour_join_seconds_sum", ""] == 99.07
+    assert "process_resident_memory_bytes" in {name for name, _ in samples}
+
+
+async def test_every_counter_of_the_plane_is_shown_once() -> None:
+    counters = {name: number + 1000 for number, name in enumerate(NAMES)}
+    samples, text = await scrape(Facts(), counters)
+    shown = Counter(value for (name, _), value in samples.items() if name.startswith("parlour_"))
+    for name, value in counters.items():
+        assert shown[value] == 1, name
+    # Each family that groups counters names counters which the plane has.
+    assert text.count('direction="inbound"') == text.count('direction="outbound"') == 8
