@@ -10,7 +10,8 @@ Where it departs from RFC 9260, knowingly:
   cannot wait for the RFC's.
 - "The initial cwnd ... MUST be set to min(4 * PMDCS, max(2 * PMDCS, 4404)) bytes": 10 packets, as
   RFC 6928 found safe for TCP.
-- An out-of-the-blue packet (section 8.4) gets no ABORT: over DTLS it comes from our one peer, late.
+- An out-of-the-blue packet (section 8.4) before the first association gets no ABORT: over DTLS it
+  comes from our one peer, which is about to say INIT.
 - "If a TSN was fast retransmitted, it is not again" (section 7.2.4): it is, once three SACKs report
   it missing that acknowledge chunks sent later. Round trips are measured on every SACK.
 - The number of bytes in flight counts the headers of DATA chunks, so that small messages do not

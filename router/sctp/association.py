@@ -57,6 +57,17 @@ _HEARTBEAT_INFO = 1  # parameter type
 _HEARTBEAT_NONCE_BYTES = 8
 #: An unknown chunk is repeated to its sender up to this size.
 _MAX_REPORTED_BYTES = 256
+#: Chunks that end associations, or belong to a handshake, which is not taken up again.
+_NOT_ANSWERED = frozenset(
+    {
+        ChunkType.ABORT,
+        ChunkType.SHUTDOWN_COMPLETE,
+        ChunkType.ERROR,
+        ChunkType.INIT,
+        ChunkType.COOKIE_ACK,
+        ChunkType.COOKIE_ECHO,
+    }
+)
 
 
 class Association:
@@ -232,8 +243,6 @@ class Association:
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take one SCTP packet, as DTLS delivered it."""
         self.counters.packets_received += 1
-        if self._state is State.TERMINATED:
-            return
         try:
             packet = parse_packet(data, zero_checksum_acceptable=self._config.zero_checksum)
         except WireFormatError:
@@ -244,6 +253,9 @@ class Association:
             or packet.destination_port != self._config.local_port
         ):
             self.counters.packets_misdirected += 1
+            return
+        if self._state is State.TERMINATED:
+            self._answer_out_of_the_blue(packet)
             return
         try:
             self._receive_packet(packet, now)
@@ -324,6 +336,18 @@ class Association:
                     return
             else:
                 self.counters.chunks_ignored += 1
+
+    def _answer_out_of_the_blue(self, packet: SctpPacket) -> None:
+        """Tell a peer that missed the end of the association about it (section 8.4)."""
+        types = {chunk.type for chunk in packet.chunks}
+        if ChunkType.SHUTDOWN_ACK in types:
+            answer = ChunkType.SHUTDOWN_COMPLETE
+        elif types & _NOT_ANSWERED:
+            return
+        else:
+            answer = ChunkType.ABORT
+        chunk = serialize_chunk(answer, flags=TAG_REFLECTED)
+        self._assembler.add_packet(packet.verification_tag, chunk)
 
     def _is_tag_valid(self, packet: SctpPacket, first: RawChunk) -> bool:
         """Apply the exceptions of section 8.5.1 to the rule that the tag is ours."""
