@@ -15,6 +15,7 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.deadlines cimport deadlines_advance
 from router._fastpath.event cimport EVENT_KIND_VALIDATED, plane_event
+from router._fastpath.keyframe cimport key_frames_for_subscriber
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.state cimport (
@@ -183,13 +184,16 @@ cdef int _enter_address(
 cdef void _select(
     plane_state *p, transport *t, uint32_t which, int64_t now_us
 ) noexcept nogil:
+    cdef bint first = t.selected < 0
     if t.selected == <int>which:
         return
     output_flush(&p.out)    # what is gathered was meant for the address before
-    if t.selected < 0:
+    if first:
         deadlines_advance(&p.timers, <uint32_t>(t - p.transports), now_us)  # reports may start
     t.selected = <int>which
     count(p, COUNT_ADDRESSES_SELECTED)
+    if first:
+        key_frames_for_subscriber(p, t, now_us)
 
 
 cdef void binding_receive(plane_state *p, const datagram *d, int64_t now_us) noexcept nogil:

@@ -38,7 +38,7 @@ from router._fastpath.counters cimport (
 from router._fastpath.deadlines cimport NEVER_US
 from router._fastpath.fanout cimport fanout_run
 from router._fastpath.header_plan cimport sending_kinds
-from router._fastpath.keyframe cimport key_frame_request
+from router._fastpath.keyframe cimport key_frame_request, key_frames_for_subscriber
 from router._fastpath.loss cimport loss_init
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
 from router._fastpath.reports cimport REPORT_INTERVAL_US, send_bye, transport_rearm
@@ -215,6 +215,7 @@ cdef int _set_keys(
     if t.report_at_us == NEVER_US:
         t.report_at_us = now_us + <int64_t>(next_random(p) % REPORT_INTERVAL_US)
     transport_rearm(p, t)
+    key_frames_for_subscriber(p, t, now_us)
     return DONE
 
 

@@ -6,7 +6,7 @@ RFC 4585 section 6.3.1. Whoever waits for a key frame asks here; all who wait sh
 
 from libc.stdint cimport int64_t
 
-from router._fastpath.state cimport inbound_stream, plane_state
+from router._fastpath.state cimport inbound_stream, plane_state, transport
 
 
 cdef enum:
@@ -17,6 +17,10 @@ cdef enum:
 
 # Ask for a key frame: at once, or when the throttle allows.
 cdef void key_frame_request(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil
+
+# Ask for the key frames with which a subscriber begins that can receive from now on: those which
+# came before it had keys and an address were not for it.
+cdef void key_frames_for_subscriber(plane_state *p, transport *t, int64_t now_us) noexcept nogil
 
 # Send the request that is due, if any.
 cdef void key_frame_timer(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil

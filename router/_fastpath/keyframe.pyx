@@ -1,13 +1,13 @@
 """Key frame requests; the contract is in ``keyframe.pxd``."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 from router._fastpath.counters cimport COUNT_PLI_OUT
 from router._fastpath.deadlines cimport NEVER_US, deadlines_advance
 from router._fastpath.payload cimport payload_shows_key_frames
 from router._fastpath.rtcp cimport rtcp_write_pli
 from router._fastpath.rtcp_send cimport rtcp_begin, rtcp_end
-from router._fastpath.state cimport count, transport
+from router._fastpath.state cimport count, outbound_slot, transport
 
 
 cdef int64_t key_frame_due(const inbound_stream *s) noexcept nogil:
@@ -27,6 +27,20 @@ cdef void key_frame_request(plane_state *p, inbound_stream *s, int64_t now_us) n
     s.pli_repeats = 0
     key_frame_timer(p, s, now_us)
     deadlines_advance(&p.timers, s.transport, key_frame_due(s))
+
+
+cdef void key_frames_for_subscriber(
+    plane_state *p, transport *t, int64_t now_us
+) noexcept nogil:
+    cdef outbound_slot *slot
+    cdef int32_t at = t.first_slot
+    if not t.has_keys or t.selected < 0:
+        return
+    while at >= 0:
+        slot = &p.slots[at]
+        at = slot.next
+        if slot.stream >= 0 and not slot.started:
+            key_frame_request(p, &p.streams[slot.stream], now_us)
 
 
 cdef void key_frame_timer(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
