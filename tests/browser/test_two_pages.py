@@ -11,11 +11,11 @@ from .conftest import BackEnd, Guests
 
 @pytest.mark.parametrize("pair", ["chromium-chromium", "chromium-firefox"])
 async def test_two_pages_see_and_hear_each_other(
-    pair: str, back_end: BackEnd, guests: Guests, request: pytest.FixtureRequest
+    pair: str, back_end: BackEnd, guests: Guests, chromium: Browser, firefox: Browser
 ) -> None:
-    first, second = pair.split("-")
+    installed = {"chromium": chromium, "firefox": firefox}
+    browsers = [installed[name] for name in pair.split("-")]
     room = back_end.client.video.v1.rooms.create(unique_name=f"pair-{uuid4()}", type="group")
-    browsers: list[Browser] = [request.getfixturevalue(first), request.getfixturevalue(second)]
     alice = await guests(browsers[0], "alice")
     bob = await guests(browsers[1], "bob")
 
