@@ -32,16 +32,23 @@ class RtcpPacket:
     count: int
     """RC, SC, FMT or subtype: 0 to 31."""
     body: bytes
-    """What follows the first word, a multiple of 4 bytes, without padding."""
+    """What follows the first word, without padding."""
 
     def serialize(self) -> bytes:
-        """Return the packet."""
-        return _HEADER.pack(0x80 | self.count, self.packet_type, len(self.body) // 4) + self.body
+        """Return the packet, padded where the body does not end with a word."""
+        padding = -len(self.body) % 4
+        first = 0x80 | (padding > 0) << 5 | self.count
+        body = self.body
+        if padding:
+            body += bytes(padding - 1) + bytes([padding])
+        return _HEADER.pack(first, self.packet_type, len(body) // 4) + body
 
 
 def parse_compound(data: bytes) -> list[RtcpPacket]:
     """
     Return the packets of a compound or reduced-size RTCP datagram (RFC 3550 6.1, RFC 5506).
+
+    RFC 3550 wants padding in words; transport-wide feedback is padded by bytes, so these pass too.
 
     :raises WireFormatError: if a header, a length or the padding does not fit.
     """
@@ -55,7 +62,7 @@ def parse_compound(data: bytes) -> list[RtcpPacket]:
         if first >> 6 != 2 or end > len(data):
             raise WireFormatError(f"RTCP header {data[at : at + 4].hex()} does not fit")
         padding = data[end - 1] if first & 0x20 else 0
-        if first & 0x20 and not (0 < padding <= 4 * words and padding % 4 == 0):
+        if first & 0x20 and not 0 < padding <= 4 * words:
             raise WireFormatError(f"RTCP padding of {padding} bytes does not fit")
         packets.append(
             RtcpPacket(packet_type=packet_type, count=first & 31, body=data[at + 4 : end - padding])

@@ -66,8 +66,7 @@ class TransportCcFeedback:
         return RtcpPacket(
             packet_type=PacketType.RTPFB,
             count=TransportFeedback.TRANSPORT_CC,
-            # Zeros to a full word; the status count tells readers where the deltas end.
-            body=body + bytes(-len(body) % 4),
+            body=body,
         )
 
 
