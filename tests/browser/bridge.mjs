@@ -31,6 +31,8 @@ const FIREFOX = {
     'media.navigator.permission.disabled': true,
     'media.autoplay.default': 0,
     'media.autoplay.blocking_policy': 0,
+    'media.autoplay.block-webaudio': false,
+    'media.cubeb.force_mock_context': true, // a machine without a sound card
     'media.peerconnection.ice.loopback': true,
     'media.peerconnection.ice.obfuscate_host_addresses': false,
     'network.captive-portal-service.enabled': false,
