@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TextIO
 
 import structlog
 from aiohttp import web
@@ -17,7 +16,8 @@ from router.errors import DataPlaneError
 from router.node import MediaNode, MediaNodeConfig
 from signaling import dev, metrics
 from signaling.auth.access_token import TokenVerifier
-from signaling.auth.account import Account, load_or_make_account
+from signaling.auth.account import Account
+from signaling.auth.configured import account_of, print_account
 from signaling.config import (
     METRICS_ON_HTTP,
     Settings,
@@ -27,7 +27,6 @@ from signaling.config import (
 )
 from signaling.errors import ConfigError, StorageError
 from signaling.health import Health
-from signaling.ids import AccountSid, ApiKeySid
 from signaling.metrics.collector import ParlourCollector
 from signaling.network import has_ipv6, own_addresses
 from signaling.rest import RestApi, RestConfig, http1
@@ -47,23 +46,6 @@ HTTP_CLOSE_TIMEOUT = 1.0
 EXIT_FORCED = 1
 
 _log = structlog.get_logger(__name__)
-
-
-def account_of(settings: Settings, rng: random.Random) -> tuple[Account, bool]:
-    """
-    Return the server's account, and whether it was made just now.
-
-    :raises ConfigError: when it is malformed, or its file cannot be used.
-    """
-    if not settings.account_sid:
-        return load_or_make_account(settings.data_dir, rng)
-    account = Account(
-        account_sid=AccountSid(settings.account_sid),
-        auth_token=settings.auth_token.get_secret_value(),
-        api_key_sid=ApiKeySid(settings.api_key_sid),
-        api_key_secret=settings.api_key_secret.get_secret_value(),
-    )
-    return account, False
 
 
 def media_config_of(settings: Settings) -> MediaNodeConfig:
@@ -295,17 +277,3 @@ async def serve(settings: Settings) -> None:
         await server.wait()
     finally:
         await server.close()
-
-
-def print_account(account: Account, data_dir: Path, *, file: TextIO) -> None:
-    """Show a new account; the only time that a secret is printed."""
-    print(
-        "A new account was made. Its secrets are shown this once; "
-        f"they are kept in {data_dir / 'account.json'}.\n"
-        f"  account SID     {account.account_sid}\n"
-        f"  auth token      {account.auth_token}\n"
-        f"  API key SID     {account.api_key_sid}\n"
-        f"  API key secret  {account.api_key_secret}",
-        file=file,
-        flush=True,
-    )

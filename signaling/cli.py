@@ -134,8 +134,8 @@ def token(
     ] = None,
 ) -> None:
     """Print an access token, signed with the server's API key."""
-    from signaling.app import account_of, print_account
     from signaling.auth.access_token import mint_access_token
+    from signaling.auth.configured import account_of, print_account
 
     settings = load_settings({"data_dir": data_dir})
     account, fresh = account_of(settings, random.SystemRandom())
