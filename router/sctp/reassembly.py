@@ -94,12 +94,21 @@ class Reassembler:
             last = extend_ssn(ssn, stream.next_ssn)
             if last < stream.next_ssn:
                 continue
-            ahead = {extend_ssn(s, stream.next_ssn): s for s in stream.waiting}
-            passed = sorted(extended for extended in ahead if extended <= last)
-            delivered += [self._take(stream, ahead[extended]) for extended in passed]
+            delivered += [self._take(stream, s) for s in self._waiting_up_to(stream, last)]
             stream.next_ssn = (last + 1) & SSN_MASK
             self._deliver_waiting(stream, delivered)
         return delivered
+
+    def _waiting_up_to(self, stream: _Stream, last: int) -> list[int]:
+        """Return the waiting stream sequence numbers up to ``last``, extended, in order."""
+        first = stream.next_ssn
+        if last - first < len(stream.waiting):
+            # A chunk may name a stream many times; walking all that waits each time is for peers
+            # that mean harm.
+            ssns = (extended & SSN_MASK for extended in range(first, last + 1))
+            return [ssn for ssn in ssns if ssn in stream.waiting]
+        ahead = sorted((extend_ssn(ssn, first), ssn) for ssn in stream.waiting)
+        return [ssn for extended, ssn in ahead if extended <= last]
 
     def reset_stream(self, stream_id: int) -> None:
         """Expect stream sequence number 0 next; messages that still wait are lost."""

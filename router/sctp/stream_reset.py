@@ -138,7 +138,7 @@ class StreamResetter:
         Take a RE-CONFIG chunk; return the chunks that answer it.
 
         :param cumulative_tsn: Up to where the peer's DATA has arrived, extended.
-        :param outgoing_stream_ids: The streams that a request for "all" to reset ours means.
+        :param outgoing_stream_ids: The streams that we have sent on, which alone need a reset.
         """
         answers = []
         for message in messages:
@@ -192,8 +192,10 @@ class StreamResetter:
         if isinstance(message, OutgoingResetRequest):
             self._receive_outgoing_reset(message, cumulative_tsn)
         elif isinstance(message, IncomingResetRequest):
-            self.reset(message.stream_ids or outgoing_stream_ids)
-            self._last_result = Result.SUCCESS_PERFORMED
+            asked = frozenset(message.stream_ids or outgoing_stream_ids)
+            used = tuple(stream_id for stream_id in outgoing_stream_ids if stream_id in asked)
+            self.reset(used)
+            self._last_result = Result.SUCCESS_PERFORMED if used else Result.SUCCESS_NOTHING_TO_DO
         elif isinstance(message, AddOutgoingStreamsRequest):
             wanted = self.inbound_streams + message.new_streams
             if wanted <= self._inbound_limit:

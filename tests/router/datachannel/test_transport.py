@@ -18,8 +18,9 @@ from router.datachannel import (
 )
 from router.datachannel.channel import TRANSITIONS, ChannelInput, ChannelState
 from router.errors import LocalProtocolError, RemoteProtocolError
+from router.sctp.chunks.chunk_type import ChunkType
 from router.sctp.chunks.data import DataChunk
-from router.sctp.packet import serialize_packet
+from router.sctp.packet import parse_packet, serialize_packet
 
 from .pair import Pair
 
@@ -409,3 +410,63 @@ def test_config_refuses_what_cannot_work() -> None:
         with pytest.raises(LocalProtocolError):
             DataChannelConfig(**options)
     assert DtlsRole("client") is DtlsRole.CLIENT
+
+
+def test_nothing_overtakes_the_open_of_an_unordered_channel() -> None:
+    pair = Pair().connect()
+    pair.run(1)
+
+    def sent_flags() -> list[int]:
+        pair.now += 0.01
+        chunks = []
+        for data in pair.client.datagrams_to_send():
+            chunks += parse_packet(data, zero_checksum_acceptable=True).chunks
+            pair.link.push(data, pair.server, pair.now)
+        return [chunk.flags & 0x04 for chunk in chunks if chunk.type == ChunkType.DATA]
+
+    channel_id = pair.client.open_channel(label="x", ordered=False, now=pair.now)
+    pair.client.send(channel_id, "before the answer", pair.now)
+    flags = sent_flags()
+    assert flags == [0, 0]
+    pair.run(1)
+    pair.client.send(channel_id, "after", pair.now)
+    assert sent_flags() == [0x04]
+
+
+def test_identifier_may_be_used_again_before_we_know_that_our_reset_arrived() -> None:
+    pair = Pair().connect()
+    channel_id = pair.client.open_channel(label="old", now=pair.now)
+    pair.run(1)
+    pair.client.close_channel(channel_id, pair.now)
+
+    def exchange(*, answer_arrives: bool) -> None:
+        for data in pair.client.datagrams_to_send():
+            if answer_arrives or not _has_only_responses(data):
+                pair.server.receive_datagram(data, pair.now)
+        for data in pair.server.datagrams_to_send():
+            pair.client.receive_datagram(data, pair.now)
+
+    # The server's reset of its side reaches the client, whose answer to it is lost.
+    for _ in range(3):
+        exchange(answer_arrives=False)
+    assert pair.server._channels[channel_id].state is ChannelState.WAITING_FOR_ACK
+    assert pair.client.channel_ids() == []
+    assert pair.client.open_channel(label="new", now=pair.now) == channel_id
+    pair.client.send(channel_id, "to the new one", pair.now)
+    exchange(answer_arrives=False)
+    pair.run(10)
+    labels = [event.label for event in pair.of(pair.server, ChannelOpened)]
+    assert labels == ["old", "new"]
+    assert pair.closed(pair.server) == [channel_id]
+    assert pair.messages(pair.server, channel_id) == ["to the new one"]
+    assert len(pair.of(pair.client, ChannelOpened)) == 2
+    assert pair.client.channel_ids() == pair.server.channel_ids() == [channel_id]
+
+
+def _has_only_responses(data: bytes) -> bool:
+    chunks = parse_packet(data, zero_checksum_acceptable=True).chunks
+    return all(
+        chunk.type in (ChunkType.RE_CONFIG, ChunkType.SACK)
+        and (chunk.type == ChunkType.SACK or chunk.value[:2] == b"\x00\x10")
+        for chunk in chunks
+    )

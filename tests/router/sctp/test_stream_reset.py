@@ -234,6 +234,16 @@ def test_peer_may_ask_for_the_reset_of_our_streams() -> None:
     assert _count(forger.pair, forger.pair.a, IncomingStreamsReset) == 1
 
 
+def test_streams_that_were_never_used_need_no_reset() -> None:
+    forger = _Forger()
+    request = IncomingResetRequest(
+        request_sequence_number=forger.number, stream_ids=tuple(range(500))
+    )
+    assert forger.send(request) == [Result.SUCCESS_NOTHING_TO_DO]
+    forger.pair.run(5)
+    assert _count(forger.pair, forger.b, OutgoingStreamsReset) == 0
+
+
 def test_peer_may_add_streams_up_to_our_bound() -> None:
     pair = Pair(SctpConfig(outbound_streams=10), other=SctpConfig(inbound_streams=100)).connect()
     pair.run(1)

@@ -373,3 +373,56 @@ def test_timers_called_early_or_twice_change_nothing() -> None:
     pair.a.handle_timer(due)
     assert pair.a.datagrams_to_send() == []
     assert pair.a.next_timer() == later
+
+
+def _sack(pair: Pair, cumulative: int, *blocks: tuple[int, int]) -> list[bytes]:
+    """Deliver a SACK to ``a``, relative to the TSN before its first one; return what it sends."""
+    base = pair.a._handshake.initial_tsn - 1
+    sack = SackChunk((base + cumulative) & 0xFFFFFFFF, 1 << 20, list(blocks), [])
+    _inject(pair.a, sack.serialize(), now=pair.now)
+    packets = [
+        parse_packet(data, zero_checksum_acceptable=True) for data in pair.a.datagrams_to_send()
+    ]
+    return [chunk.value for packet in packets for chunk in packet.chunks]
+
+
+def test_first_packet_of_a_fast_retransmission_does_not_wait_for_the_window() -> None:
+    pair = Pair().connect()
+    pair.run(1)
+    for _ in range(10):
+        pair.a.send(0, 53, bytes(1172), pair.now)
+    assert len(pair.a.datagrams_to_send()) == 10
+    assert _sack(pair, 0, (2, 2)) == []
+    assert _sack(pair, 0, (2, 3)) == []
+    first = (pair.a._handshake.initial_tsn & 0xFFFFFFFF).to_bytes(4, "big")
+    (value,) = _sack(pair, 0, (2, 4))
+    assert value[:4] == first
+    assert pair.a._outbound is not None
+    assert pair.a._outbound.flight_size > (pair.a.congestion_window or 0)
+
+
+def test_what_the_peer_dropped_after_acknowledging_is_sent_again() -> None:
+    pair = Pair().connect()
+    pair.run(1)
+    for _ in range(4):
+        pair.a.send(0, 53, bytes(1172), pair.now)
+    pair.a.datagrams_to_send()
+    assert pair.a._outbound is not None
+    assert _sack(pair, 1, (2, 3)) == []
+    flight = pair.a._outbound.flight_size
+    (value,) = _sack(pair, 1, (3, 3))
+    third = (pair.a._handshake.initial_tsn + 2) & 0xFFFFFFFF
+    assert value[:4] == third.to_bytes(4, "big")
+    assert pair.a._outbound.flight_size == flight + 1188
+
+
+def test_wrong_tag_behind_an_excepted_chunk_protects_what_follows() -> None:
+    pair = Pair().connect()
+    pair.run(1)
+    _, tsn = _hostile_peer_of(pair.b)
+    data = serialize_data(0x03, tsn & 0xFFFFFFFF, 0, 0, 53, b"forged")
+    echo = serialize_chunk(ChunkType.COOKIE_ECHO, bytes(40))
+    tag = pair.b._handshake.local_tag ^ 1
+    pair.b.receive_datagram(serialize_packet(5000, 5000, tag, [echo, data]), pair.now)
+    pair.run(1)
+    assert pair.received(pair.b) == []
