@@ -1,0 +1,263 @@
+import asyncio
+import json
+import random
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from twilio.rest import Client
+
+from signaling.app import Server
+from signaling.auth.account import make_account
+from signaling.config import load_settings
+from signaling.errors import ConfigError
+from signaling.ids import is_sid
+
+from .process import Served, run, served
+
+
+async def status_of(http: aiohttp.ClientSession, url: str) -> int:
+    async with http.get(url) as answer:
+        return answer.status
+
+
+async def join(
+    http: aiohttp.ClientSession, server: Served, identity: str, room: str
+) -> aiohttp.ClientWebSocketResponse:
+    """Join a room as an SDK does, without media."""
+    socket_ = await say_hello(http, server, identity, room)
+    await message_of(socket_, "connected")
+    return socket_
+
+
+async def say_hello(
+    http: aiohttp.ClientSession, server: Served, identity: str, room: str
+) -> aiohttp.ClientWebSocketResponse:
+    """Send what an SDK begins with."""
+    async with http.post(
+        f"{server.url}/dev/token", json={"identity": identity, "room": room}
+    ) as answer:
+        token = (await answer.json())["token"]
+    socket_ = await http.ws_connect(f"{server.url}/signaling")
+    connect = {
+        "type": "connect",
+        "version": 2,
+        "name": room,
+        "participant": {"revision": 1, "tracks": []},
+        "peer_connections": [],
+        "ice_servers": "overrode",
+        "publisher": {"name": "test", "sdk_version": "0", "user_agent": "test"},
+        "format": "unified",
+        "token": token,
+        "subscribe": {"rules": [{"type": "include", "all": True}], "revision": 1},
+        "media_signaling": {},
+    }
+    hello = {
+        "type": "hello",
+        "id": "h1",
+        "timeout": 5000,
+        "version": 2,
+        "body": connect,
+    }
+    await socket_.send_str(json.dumps(hello))
+    return socket_
+
+
+async def message_of(socket_: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            frame = await socket_.receive_json()
+            body = frame.get("body") or {}
+            if body.get("type") == kind:
+                return dict(body)
+            assert body.get("type") not in ("error", "disconnected"), body
+
+
+async def test_server_serves_and_stops(tmp_path: Path) -> None:
+    data_dir = tmp_path / "var"
+    async with served(data_dir, "--dev") as server, aiohttp.ClientSession() as http:
+        for path in ("/livez", "/readyz", "/startupz"):
+            assert await status_of(http, server.url + path) == 200
+        assert await status_of(http, f"{server.url}/metrics") == 404
+        async with http.get(server.metrics_url) as answer:
+            assert "parlour_rooms 0.0" in await answer.text()
+
+        account = server.account
+        client = Client(account.api_key_sid, account.api_key_secret, account.account_sid)
+        client.video.base_url = server.url
+        room = await asyncio.to_thread(client.video.v1.rooms.create, unique_name="r1")
+        assert is_sid(room.sid, "RM")
+
+        alice = await join(http, server, "alice", "r1")
+        people = await asyncio.to_thread(client.video.v1.rooms("r1").participants.list)
+        assert [participant.identity for participant in people] == ["alice"]
+
+        began = time.monotonic()
+        server.signal()
+        async with asyncio.timeout(10):
+            assert (await alice.receive()).type in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSED,
+            )
+        assert alice.close_code == 1012
+        outcome = await server.ended()
+        assert time.monotonic() - began < 5
+        assert outcome.code == 0
+        assert account.api_key_secret in outcome.out
+        assert "Traceback" not in outcome.err
+        log = json.dumps(server.log) + outcome.err
+        for secret in (account.api_key_secret, account.auth_token):
+            assert secret not in log
+
+    # The next run finds account and room, and prints no secret.
+    async with served(data_dir) as server, aiohttp.ClientSession() as http:
+        assert server.account == account
+        client.video.base_url = server.url
+        rooms = await asyncio.to_thread(client.video.v1.rooms.list)
+        assert [found.sid for found in rooms] == [room.sid]
+        people = await asyncio.to_thread(
+            client.video.v1.rooms(room.sid).participants.list, status="disconnected"
+        )
+        assert [participant.identity for participant in people] == ["alice"]
+        async with http.post(f"{server.url}/dev/token", json={"identity": "a"}) as answer:
+            assert answer.status == 404
+        server.signal(signal.SIGINT)
+        outcome = await server.ended()
+        assert outcome.code == 0
+        assert outcome.out == ""
+
+
+async def test_drain_waits_for_the_participants(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, "--dev", DRAIN_SECONDS="60") as server,
+        aiohttp.ClientSession() as http,
+    ):
+        alice = await join(http, server, "alice", "r1")
+        server.signal()
+        await server.read_log_until("draining")
+        assert await status_of(http, f"{server.url}/readyz") == 503
+        assert await status_of(http, f"{server.url}/livez") == 200
+        bob = await say_hello(http, server, "bob", "r1")
+        assert (await bob.receive_json(timeout=10))["type"] == "busy"
+        await bob.close()
+        assert server.process.returncode is None
+        await alice.send_str(
+            json.dumps({"type": "msg", "body": {"type": "disconnect", "version": 2, "session": ""}})
+        )
+        await alice.close()
+        # The page said goodbye: nobody is left, and the server need not wait any longer.
+        outcome = await server.ended()
+        assert outcome.code == 0
+
+
+async def test_drain_ends_at_its_deadline(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, "--dev", DRAIN_SECONDS="0.5") as server,
+        aiohttp.ClientSession() as http,
+    ):
+        alice = await join(http, server, "alice", "r1")
+        server.signal()
+        async with asyncio.timeout(8):
+            while (await alice.receive()).type == aiohttp.WSMsgType.TEXT:
+                pass
+        assert alice.close_code == 1012
+        assert (await server.ended()).code == 0
+
+
+async def test_second_signal_ends_the_drain(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, "--dev", DRAIN_SECONDS="600") as server,
+        aiohttp.ClientSession() as http,
+    ):
+        alice = await join(http, server, "alice", "r1")
+        server.signal()
+        await server.read_log_until("draining")
+        began = time.monotonic()
+        server.signal()
+        async with asyncio.timeout(8):
+            while (await alice.receive()).type == aiohttp.WSMsgType.TEXT:
+                pass
+        assert alice.close_code == 1012
+        assert (await server.ended()).code == 0
+        assert time.monotonic() - began < 5
+
+
+async def test_used_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = {
+            "HTTP_PORT": str(port),
+            "MEDIA_HOST": "127.0.0.1",
+            "MEDIA_PORT": "0",
+            "METRICS_BIND": "off",
+            "DATA_DIR": str(tmp_path),
+            "LOG_LEVEL": "error",
+        }
+        outcome = await run("serve", settings=settings)
+    assert outcome.code == 1
+    [line] = outcome.err.splitlines()
+    assert line.startswith(f"parlour: cannot serve HTTP on 127.0.0.1 port {port}: ")
+    assert "in use" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("metrics_bind", socket.SOCK_STREAM), ("media_port", socket.SOCK_DGRAM)],
+)
+async def test_other_used_ports_are_said_too(
+    tmp_path: Path, name: str, kind: socket.SocketKind
+) -> None:
+    threads = _threads()
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        given = {
+            "http_port": 0,
+            "media_host": "127.0.0.1",
+            "media_port": 0,
+            "metrics_bind": "off",
+            "data_dir": tmp_path,
+            name: f"127.0.0.1:{port}" if name == "metrics_bind" else port,
+        }
+        account = make_account(random.Random(1))
+        server = Server(load_settings(given), account=account, rng=random.Random(2))
+        with pytest.raises(ConfigError, match=f"cannot .*{port}.* in use"):
+            await server.start()
+    # What had started already was taken down again.
+    assert _threads() == threads
+
+
+def _threads() -> set[str]:
+    # Without those of the loop's executor, which end with the loop.
+    return {t.name for t in threading.enumerate() if not t.name.startswith("asyncio")}
+
+
+async def test_malformed_http_gets_no_traceback(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
+        server.signal()
+        outcome = await server.ended()
+        assert "no HTTP" not in outcome.err
+        assert "Traceback" not in outcome.err
+
+
+async def test_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("no database, but long enough to look like one" * 100)
+    given = {"database_url": f"sqlite:///{tmp_path / 'x.db'}", "data_dir": tmp_path}
+    account = make_account(random.Random(1))
+    server = Server(load_settings(given), account=account, rng=random.Random(2))
+    with pytest.raises(ConfigError, match=r"x\.db"):
+        await server.start()
