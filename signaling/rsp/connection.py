@@ -32,11 +32,13 @@ from .messages import (
     parse_body,
 )
 from .session import RspSession
-from .tcmp import BodyReceived, Closed, InvalidReceived, TcmpConnection
+from .tcmp import CLOSE_ENDED, BodyReceived, Closed, InvalidReceived, TcmpConnection
 from .views import track_requests
 
 _log = structlog.get_logger(__name__)
 
+JOIN_TIMEOUT = 60.0
+"""Seconds that a socket may stay open without a session."""
 STORE_TIMEOUT = 10.0
 """Seconds for which a join waits for the store, when a room has to be made or looked up."""
 
@@ -63,7 +65,9 @@ class RspConnection:
         self._rng = rng
         self._transmit = transmit
         self._clock = service.clock
-        self.tcmp = TcmpConnection(admit=self._admit, now=self._clock.monotonic())
+        now = self._clock.monotonic()
+        self.tcmp = TcmpConnection(admit=self._admit, now=now)
+        self._join_deadline: float | None = now + JOIN_TIMEOUT
         self._link: RspLink | None = None
         self._refused = False
         self._lost = False
@@ -84,7 +88,12 @@ class RspConnection:
 
     def handle_timer(self) -> None:
         """Act on all timers that are due."""
-        self.tcmp.handle_timer(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self.tcmp.handle_timer(now)
+        if self._join_deadline is not None and now >= self._join_deadline:
+            self._join_deadline = None
+            if self._link is None:
+                self.tcmp.close(CLOSE_ENDED)
         while (event := self.tcmp.next_event()) is not None:
             if isinstance(event, Closed):
                 self.close_code = event.code
@@ -94,7 +103,7 @@ class RspConnection:
 
     def next_timer(self) -> float | None:
         """Return the absolute time of the next timer, or None."""
-        timers = [self.tcmp.next_timer()]
+        timers = [self.tcmp.next_timer(), self._join_deadline]
         if self._link is not None:
             timers.append(self._link.next_timer())
         return min((t for t in timers if t is not None), default=None)
@@ -108,6 +117,7 @@ class RspConnection:
     def connection_lost(self, code: int) -> None:
         """Take note that the socket is gone. :param code: The peer's close code, or 1006."""
         self._lost = True
+        self._join_deadline = None
         self.tcmp.connection_lost()
         link, self._link = self._link, None
         if link is not None:

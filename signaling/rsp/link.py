@@ -255,7 +255,8 @@ class RspLink:
         return answer
 
     def _apply_answer(self, sdp: str) -> None:
-        if self._peer_id is None:
+        if self._peer_id is None or self._peer_failed:
+            # The client's restart makes a new peer soon; nothing is lost with this answer.
             return
         try:
             self._node.handle_answer(self._peer_id, sdp)

@@ -1,12 +1,13 @@
 """A room that goes on now: the pure room joined to the media node, the store and its views."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 
-from router.errors import LocalProtocolError
+from router.errors import RouterError
 from router.node_events import (
     NodeEvent,
     PeerId,
@@ -277,7 +278,7 @@ class LiveRoom:
         busy = False
         while (event := self.room.next_event()) is not None:
             busy = True
-            self._handle(event, left)
+            self._guarded(self._handle, event, left)
         for member in (*left, *self._members.values()):
             self._guarded(member.link.flush)
         return busy
@@ -321,11 +322,11 @@ class LiveRoom:
         self._guarded(self._observe, self, event)
 
     def _guarded(self, call: Callable[..., None], *arguments: object) -> None:
-        # One participant's view must not take the room down with it.
+        # A fault that concerns one participant must not take the room down with it.
         try:
             call(*arguments)
         except Exception:
-            self._log.exception("a view failed")
+            self._log.exception("a room failed in part")
 
     # Media.
 
@@ -347,8 +348,9 @@ class LiveRoom:
             return
         try:
             receiver_id = self._node.subscribe(member.peer_id, source_id)
-        except LocalProtocolError:
-            # The source ended in this very moment; its event is under way.
+        except RouterError as error:
+            # The source ended in this very moment and its event is under way, or the plane is full.
+            self._log.info("not subscribed", participant_sid=participant_sid, error=str(error))
             return
         if receiver_id is not None:
             self.room.assign_receiver(
@@ -358,10 +360,8 @@ class LiveRoom:
     def _unsubscribe(self, member: _Member, event: SubscriptionStopped) -> None:
         if member.peer_id is None:
             return
-        try:
+        with contextlib.suppress(RouterError):
             self._node.unsubscribe(member.peer_id, event.source_id)
-        except LocalProtocolError:
-            return
 
     # Records.
 

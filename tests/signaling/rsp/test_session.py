@@ -747,6 +747,38 @@ async def test_repeated_hellos_do_not_make_two_participants() -> None:
         assert w.harness.service.participant_count == 1
 
 
+async def test_a_socket_without_a_session_is_closed_after_a_while() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await bob.connect("r1")
+        await alice.hello({"type": "ice", "token": token("alice")})
+        for _ in range(12):
+            await w.advance(4.9)
+            assert alice.socket.close_code is None
+            for client in (alice, bob):
+                await client.send_frame({"type": "heartbeat"})
+        await w.advance(2.0)
+        assert alice.socket.close_code == 4003
+        assert bob.socket.close_code is None
+
+
+async def test_an_answer_for_a_transport_that_failed_meanwhile_is_let_go() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await bob.connect("r1")
+        (peer_id,) = w.harness.node.peers
+        await alice.connect("r1", track("v1", "video"), track("v2", "video"))
+        assert descriptions(bob.take()) == [("offer", 2, "offer 1")]
+        w.harness.node.failed(peer_id)
+        await w.advance(0.0)
+        await bob.describe("answer", 2, "refuse")
+        assert bob.take() == []
+        await bob.describe("offer", 3, "restart")
+        answers = descriptions(bob.take())
+        assert answers[0] == ("answer", 3, "answer to restart")
+        assert answers[1][:2] == ("offer", 4)
+
+
 async def test_nothing_is_left_after_everybody_has_gone() -> None:
     async with world() as w:
         for number in range(3):
