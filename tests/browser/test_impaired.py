@@ -15,23 +15,12 @@ from .browsers import Browser
 from .conftest import BackEnd, Guest, Guests
 
 INBOUND_VIDEO = """async () => {
-  const connection = lab.connections.at(-1);
+  const connection = hooks.connections.at(-1);
   const found = [];
   for (const report of (await connection.getStats()).values()) {
     if (report.type === 'inbound-rtp' && report.kind === 'video') found.push({ ...report });
   }
   return found;
-}"""
-KEEP_CONNECTIONS = """() => {
-  lab.connections = [];
-  const Native = window.RTCPeerConnection;
-  window.RTCPeerConnection = new Proxy(Native, {
-    construct(target, args) {
-      const connection = new target(...args);
-      lab.connections.push(connection);
-      return connection;
-    },
-  });
 }"""
 
 
@@ -61,7 +50,6 @@ async def two_guests(server: Server, guests: Guests, browsers: list[Browser]) ->
     room = f"impaired-{uuid4()}"
     pair = [await guests(browsers[0], "alice"), await guests(browsers[1], "bob")]
     for guest in pair:
-        await guest.page.run(KEEP_CONNECTIONS)
         joined = await guest.connect(back_end, room)
         assert joined.get("error") is None, joined
     await asyncio.gather(

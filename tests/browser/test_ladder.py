@@ -18,11 +18,9 @@ def new_room() -> str:
     return f"ladder-{uuid4()}"
 
 
-async def join(
-    guest: Guest, back_end: BackEnd, room: str, **arguments: object
-) -> dict[str, object]:
+async def join(guest: Guest, back_end: BackEnd, room: str, **arguments: Any) -> dict[str, Any]:
     """Connect a guest that must get in."""
-    joined = await guest.connect(back_end, room, **arguments)  # type: ignore[arg-type]
+    joined = await guest.connect(back_end, room, **arguments)
     assert joined.get("error") is None, joined
     return joined
 
@@ -74,10 +72,19 @@ async def test_tracks_published_at_connect_get_sids(
     chromium: Browser, back_end: BackEnd, guests: Guests
 ) -> None:
     guest = await guests(chromium, "alice")
-    await join(guest, back_end, new_room())
-    for name in ("microphone", "camera"):
-        event = await guest.wait("localTrackPublished", track=name)
-        assert event["sid"].startswith("MT")
+    joined = await join(guest, back_end, new_room())
+    published = {track["name"]: track["sid"] for track in joined["me"]["tracks"]}
+    assert set(published) == {"microphone", "camera"}
+    assert all(sid.startswith("MT") for sid in published.values())
+    await guest.page.run(
+        """async () => {
+          for (let i = 0; i < 200; i++) {
+            if (hooks.connections.at(-1).iceConnectionState === 'connected') return;
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+          throw new Error(hooks.connections.at(-1).iceConnectionState);
+        }"""
+    )
 
 
 async def test_mute_and_unmute_are_seen(
@@ -222,15 +229,7 @@ async def test_joins_within_the_slots_exchange_no_descriptions(
         await join(guest, back_end, room)
     await alice.sees(carol, seconds=1)
     await alice.sees(bob, seconds=1)
-    count = """() => {
-      lab.descriptions = 0;
-      const proto = RTCPeerConnection.prototype;
-      for (const name of ['setLocalDescription', 'setRemoteDescription']) {
-        const original = proto[name];
-        proto[name] = function (...args) { lab.descriptions++; return original.apply(this, args); };
-      }
-    }"""
-    await alice.page.run(count)
+    await alice.page.run("() => { hooks.descriptions = 0; }")
     dora = await guests(chromium, "dora")
     await join(dora, back_end, room)
     await alice.sees(dora)
@@ -240,7 +239,7 @@ async def test_joins_within_the_slots_exchange_no_descriptions(
     await join(eve, back_end, room)
     await alice.sees(eve)
     await alice.sees(bob, seconds=2)
-    assert await alice.page.run("() => lab.descriptions") == 0
+    assert await alice.page.run("() => hooks.descriptions") == 0
 
 
 async def test_glare_loses_no_negotiation(
@@ -282,38 +281,23 @@ async def test_glare_loses_no_negotiation(
         )
 
 
-BREAK_SOCKETS = """() => {
-  lab.sockets = [];
-  const Native = window.WebSocket;
-  window.WebSocket = new Proxy(Native, {
-    construct(target, args) {
-      if (lab.blocked) args[0] = 'ws://127.0.0.1:9/';
-      const socket = new target(...args);
-      lab.sockets.push(socket);
-      return socket;
-    },
-  });
-}"""
-
-
 async def test_signaling_drop_is_resumed_and_media_never_stops(
     chromium: Browser, back_end: BackEnd, guests: Guests
 ) -> None:
     room = new_room()
     alice, bob = await guests(chromium, "alice"), await guests(chromium, "bob")
-    await alice.page.run(BREAK_SOCKETS)
     await join(alice, back_end, room)
     await join(bob, back_end, room)
     await asyncio.gather(alice.sees(bob, seconds=1), bob.sees(alice, seconds=1))
 
     watching = asyncio.create_task(bob.sees(alice, seconds=4, freeze=1))
-    await alice.page.run("() => { lab.blocked = true; lab.sockets.at(-1).close(4001); }")
+    await alice.page.run("() => { hooks.blocked = true; hooks.sockets.at(-1).close(4001); }")
     reconnecting = await alice.wait("reconnecting")
     assert reconnecting["error"]["code"] == 53001
     await bob.wait("participantReconnecting", identity="alice")
     await bob.call("setEnabled", {"name": "microphone", "enabled": False})
     await alice.call("setEnabled", {"name": "camera", "enabled": False})
-    await alice.page.run("() => { lab.blocked = false; }")
+    await alice.page.run("() => { hooks.blocked = false; }")
     await alice.wait("reconnected")
     await bob.wait("participantReconnected", identity="alice")
     await alice.wait("trackDisabled", identity="bob", track="microphone")
@@ -329,10 +313,9 @@ async def test_session_expires_while_signaling_is_away(
 ) -> None:
     room = new_room()
     alice, bob = await guests(chromium, "alice"), await guests(chromium, "bob")
-    await alice.page.run(BREAK_SOCKETS)
     await join(alice, back_end, room)
     await join(bob, back_end, room)
-    await alice.page.run("() => { lab.blocked = true; lab.sockets.at(-1).close(4001); }")
+    await alice.page.run("() => { hooks.blocked = true; hooks.sockets.at(-1).close(4001); }")
     gone = await alice.wait("disconnected", within=30)
     assert gone["error"]["code"] == 53001
     await bob.wait("participantDisconnected", identity="alice", within=30)
@@ -344,10 +327,9 @@ async def test_missed_heartbeats_lead_to_a_resume(
     room = new_room()
     alice, bob = await guests(chromium, "alice"), await guests(chromium, "bob")
     # The page stops sending without closing: for the server only the heartbeats are missing.
-    await alice.page.run(BREAK_SOCKETS)
     await join(alice, back_end, room)
     await join(bob, back_end, room)
-    await alice.page.run("() => { lab.sockets.at(-1).send = () => {}; }")
+    await alice.page.run("() => { hooks.sockets.at(-1).send = () => {}; }")
     await alice.wait("reconnecting", within=30)
     await alice.wait("reconnected", within=30)
     await asyncio.gather(alice.sees(bob, seconds=1), bob.sees(alice, seconds=1))

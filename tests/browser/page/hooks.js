@@ -1,0 +1,27 @@
+// Lets a test look at, and cut, what the SDK opens. Runs before the bundle, which stays unmodified.
+(() => {
+  const hooks = { sockets: [], connections: [], descriptions: 0, blocked: false };
+  window.hooks = hooks;
+  window.WebSocket = new Proxy(window.WebSocket, {
+    construct(target, args) {
+      // Port 9 of loopback: nobody answers, as when the server cannot be reached.
+      const socket = new target(hooks.blocked ? 'ws://127.0.0.1:9/' : args[0]);
+      hooks.sockets.push(socket);
+      return socket;
+    },
+  });
+  window.RTCPeerConnection = new Proxy(window.RTCPeerConnection, {
+    construct(target, args) {
+      const connection = new target(...args);
+      hooks.connections.push(connection);
+      return connection;
+    },
+  });
+  for (const name of ['setLocalDescription', 'setRemoteDescription']) {
+    const original = RTCPeerConnection.prototype[name];
+    RTCPeerConnection.prototype[name] = function (...args) {
+      hooks.descriptions++;
+      return original.apply(this, args);
+    };
+  }
+})();
