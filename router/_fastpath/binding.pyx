@@ -69,7 +69,7 @@ cdef transport *address_owner(
 cdef void _forget_address(plane_state *p, transport *t, uint32_t which) noexcept nogil:
     cdef peer_address *entry = &t.addresses[which]
     cdef int64_t newest = -1
-    cdef uint32_t i
+    cdef int i
     if not entry.used:
         return
     entry.used = False
@@ -80,13 +80,13 @@ cdef void _forget_address(plane_state *p, transport *t, uint32_t which) noexcept
     for i in range(ADDRESSES_MAX):
         if t.addresses[i].used and t.addresses[i].authenticated_at_us > newest:
             newest = t.addresses[i].authenticated_at_us
-            t.selected = <int>i
+            t.selected = i
 
 
 cdef void addresses_clear(plane_state *p, transport *t) noexcept nogil:
-    cdef uint32_t i
+    cdef int i
     for i in range(ADDRESSES_MAX):
-        _forget_address(p, t, i)
+        _forget_address(p, t, <uint32_t>i)
 
 
 cdef uint64_t _ufrag_key(plane_state *p, const uint8_t *ufrag, int length) noexcept nogil:
@@ -145,8 +145,8 @@ cdef int _enter_address(
 ) noexcept nogil:
     cdef transport *owner = address_owner(p, source, which)
     cdef plane_event *event
-    cdef uint32_t i
-    cdef uint32_t place = ADDRESSES_MAX
+    cdef int i
+    cdef int place = ADDRESSES_MAX
     if owner == t:
         t.addresses[which[0]].authenticated_at_us = now_us
         return 1
@@ -158,21 +158,21 @@ cdef int _enter_address(
         if not t.addresses[i].used:
             place = i
             break
-        if <int>i != t.selected and (
+        if i != t.selected and (
             place == ADDRESSES_MAX
             or t.addresses[i].authenticated_at_us < t.addresses[place].authenticated_at_us
         ):
             place = i
-    _forget_address(p, t, place)
+    _forget_address(p, t, <uint32_t>place)
     if table_put(
         &p.by_address, _address_key(p, source),
-        <uint32_t>(t - p.transports) * ADDRESSES_MAX + place,
+        <uint32_t>(t - p.transports) * ADDRESSES_MAX + <uint32_t>place,
     ):
         return 0
     t.addresses[place].used = True
     t.addresses[place].address = source[0]
     t.addresses[place].authenticated_at_us = now_us
-    which[0] = place
+    which[0] = <uint32_t>place
     event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
     if event != NULL:
         event.first = t.selected < 0

@@ -266,7 +266,10 @@ cdef int _configure(
         slot.extension_mask = _slot_mask(t, slot)
         slot.plain_resend = not slot.extension_mask & sending_kinds()
         slot.resend_floor = slot.highest_index + 1      # headers before had other ids
-    if t.configuration.transport_cc and t.arrivals == NULL:
+    if not t.configuration.transport_cc:
+        free(t.arrivals)
+        t.arrivals = NULL
+    elif t.arrivals == NULL:
         t.arrivals = <arrival_log *>calloc(1, sizeof(arrival_log))
         if t.arrivals == NULL:
             return REFUSED
@@ -288,7 +291,6 @@ cdef int _send_datagram(
 
 
 cdef void _remove_transport(plane_state *p, transport *t, int64_t now_us) noexcept nogil:
-    cdef uint32_t index = <uint32_t>(t - p.transports)
     while t.first_stream >= 0:
         _remove_stream(p, &p.streams[t.first_stream], now_us)
     while t.first_slot >= 0:

@@ -60,7 +60,7 @@ cdef void fanout_add(
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
     cdef stored_packet *packets[STREAM_PENDING_MAX]
     cdef inbound_stream *s
-    cdef uint32_t number
+    cdef int number
     cdef uint32_t waiting
     cdef int first
     cdef int i
@@ -85,9 +85,9 @@ cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
 
 
 cdef class_plan *_plan_for(
-    plane_state *p, class_plan *classes, uint32_t mask, stored_packet **packets, uint32_t number
+    plane_state *p, class_plan *classes, uint32_t mask, stored_packet **packets, int number
 ) noexcept nogil:
-    cdef uint32_t i
+    cdef int i
     cdef class_plan *plan = &classes[CLASSES - 1]   # more classes than that take turns in the last
     for i in range(CLASSES):
         if classes[i].used and classes[i].mask == mask:
@@ -104,7 +104,7 @@ cdef class_plan *_plan_for(
 
 
 cdef void _forward(
-    plane_state *p, inbound_stream *s, stored_packet **packets, uint32_t number, int64_t now_us
+    plane_state *p, inbound_stream *s, stored_packet **packets, int number, int64_t now_us
 ) noexcept nogil:
     cdef class_plan classes[CLASSES]
     cdef class_plan *plan
@@ -113,7 +113,7 @@ cdef void _forward(
     cdef int32_t at = s.first_slot
     cdef uint32_t send_time
     cdef uint32_t length
-    cdef uint32_t i
+    cdef int i
     cdef uint8_t payload_type
     if at < 0:
         return

@@ -86,9 +86,9 @@ cdef int _drain(
 ) noexcept nogil:
     cdef int taken = 0
     cdef int number
-    cdef int i
+    cdef int _round
     full[0] = True
-    for i in range(DRAIN_ROUNDS):
+    for _round in range(DRAIN_ROUNDS):
         number = udp_receive(socket, batch, UDP_BATCH)
         if number < 0:
             return number

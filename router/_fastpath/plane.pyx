@@ -4,6 +4,7 @@ The data plane as Python sees it: commands in, events out, facts read in place.
 The documentation of every method is in ``plane.pyi``.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -55,7 +56,6 @@ from router._fastpath.event cimport (
     plane_event,
 )
 from router._fastpath.loop cimport loop_run, wall_offset_us
-from router._fastpath.output cimport output_send
 from router._fastpath.payload cimport (
     PAYLOAD_FORMAT_AV1,
     PAYLOAD_FORMAT_H264,
@@ -114,7 +114,7 @@ from router._fastpath.udp cimport (
     udp_socket,
 )
 
-from router._fastpath.counters import NAMES
+from router._fastpath.counters import NAMES as _NAMES
 from router.errors import DataPlaneError
 
 EVENT_VALIDATED = EVENT_KIND_VALIDATED
@@ -190,6 +190,8 @@ cdef int _put(uint8_t *out, bytes data, Py_ssize_t length, str name) except -1:
     return 0
 
 
+@cython.final
+@cython.auto_pickle(False)
 cdef class DataPlane:
     cdef plane_state *state     # owned
     cdef ring *commands         # owned
@@ -499,7 +501,7 @@ cdef class DataPlane:
     def counters(self):
         cdef int i
         cdef plane_state *p = self.state
-        counted = {NAMES[i]: p.counts[i] for i in range(COUNTERS)}
+        counted = {_NAMES[i]: p.counts[i] for i in range(COUNTERS)}
         counted["datagrams_out"] = p.out.packets
         counted["bytes_out"] = p.out.bytes
         counted["messages_out"] = p.out.messages_sent
@@ -581,7 +583,7 @@ cdef class DataPlane:
             "plain_resends": slot.plain_resends,
             "nacks": slot.nacks,
             "plis": slot.plis,
-            "fraction_lost": slot.fraction_lost / 256,
+            "fraction_lost": slot.fraction_lost / 256.0,
             "lost": slot.lost,
             "jitter": slot.jitter,
             "rtt_us": slot.rtt_us,

@@ -184,8 +184,8 @@ cdef void _take_report_blocks(
     cdef outbound_slot *slot
     cdef uint32_t last_sr
     cdef uint32_t round_trip
-    cdef int i
-    for i in range(packet.count):
+    cdef int _block
+    for _block in range(packet.count):
         if at + RTCP_REPORT_BLOCK > packet.length:
             count(p, COUNT_RTCP_MALFORMED)
             return

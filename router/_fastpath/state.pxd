@@ -158,7 +158,7 @@ cdef struct outbound_slot:
     uint8_t video
     bint started                            # since it was bound
     bint ever_sent
-    bint plain_resend                       # headers are such that a resend is byte for byte the same
+    bint plain_resend                       # a resend has the same header, byte for byte
     uint32_t transport                      # index
     int32_t stream                          # index, -1 when unbound
     int32_t previous, next                  # of the transport's slots

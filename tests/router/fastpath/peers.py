@@ -167,9 +167,12 @@ class Peer:
         )
         message = message.with_attribute(USERNAME, f"{(ufrag or self.ufrag).decode()}:peer")
         message = message.with_attribute(PRIORITY, 1)
-        message = message.with_attribute(ICE_CONTROLLED if controlled else ICE_CONTROLLING, 7)
+        if controlled:
+            message = message.with_attribute(ICE_CONTROLLED, 7)
+        else:
+            message = message.with_attribute(ICE_CONTROLLING, 7)
         if nominate:
-            message = message.with_attribute(USE_CANDIDATE, None)
+            message = message.with_attribute(USE_CANDIDATE, True)
         return message.serialize(key=self.password if password is None else password)
 
     def connect(self, now_us: int, *, nominate: bool = True) -> None:

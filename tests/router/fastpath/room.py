@@ -1,6 +1,7 @@
 """A small room on a plane driven by hand: one publisher and its subscribers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from router._fastpath import plane as fp
 from router.rtp import RtpPacket
@@ -72,7 +73,7 @@ def new_room(
     subscriber_profile: int = AEAD,
     rtx: bool = True,
     extensions_out: dict[int, int] | None = None,
-    publisher_options: dict[str, bool] | None = None,
+    publisher_options: dict[str, Any] | None = None,
     audio: bool = False,
     bind: bool = True,
     reduced_size: bool = True,

@@ -25,11 +25,9 @@ def accept_in_python(numbers: list[int]) -> list[int]:
             index = number
         else:
             # RFC 3711 section 3.3.1: the candidate that is nearest to the highest index.
-            candidates = [(highest >> 16) + step for step in (-1, 0, 1)]
-            index = min(
-                (roll_over << 16 | number for roll_over in candidates),
-                key=lambda i: (abs(i - highest), i),
-            )
+            roll_overs = [(highest >> 16) + step for step in (-1, 0, 1)]
+            distances = [((r << 16 | number) - highest, r << 16 | number) for r in roll_overs]
+            index = min(distances, key=lambda d: (abs(d[0]), d[1]))[1]
         if index < 0 or index in seen or (highest is not None and index <= highest - WINDOW):
             accepted.append(-1)
             continue
