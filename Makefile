@@ -14,7 +14,7 @@ SYSTEM_TEST  := chromium firefox-esr fonts-dejavu-core openssl simple-whip-clien
 
 SOURCES := pyproject.toml setup.py $(wildcard router/_fastpath/*.pyx router/_fastpath/*.pxd router/_fastpath/*.h)
 
-.PHONY: help serve test lint types unit browser acceptance sanitize tsan bench clean
+.PHONY: help serve test lint types unit browser acceptance sanitize bench clean
 
 help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,12 +22,12 @@ help:
 serve: $(VENV)/.serve signaling/web/bundle/twilio-video.min.js ## serve in development mode
 	$(BIN)/parlour serve --dev $(SERVE_FLAGS)
 
-test: lint types unit browser sanitize tsan ## everything that CI runs
+test: lint types unit sanitize browser ## everything that CI runs
 
 lint: $(VENV)/.test ## style, imports, Cython
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint router/_fastpath
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint router/_fastpath
 	$(BIN)/lint-imports
 
 types: $(VENV)/.test ## mypy --strict
@@ -43,10 +43,7 @@ acceptance: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio
 	$(BIN)/python -m pytest -m acceptance
 
 sanitize: $(VENV)/.test ## the data plane's tests on an ASan and UBSan build
-	PATH="$(CURDIR)/$(BIN):$$PATH" tests/native/run_sanitized.sh
-
-tsan: $(VENV)/.test ## the rings under ThreadSanitizer
-	PATH="$(CURDIR)/$(BIN):$$PATH" tests/native/run_tsan.sh
+	$(BIN)/python tests/native/run_sanitized.py
 
 bench: $(VENV)/.test ## nanoseconds per packet of each stage
 	$(BIN)/python -m benchmarks micro
