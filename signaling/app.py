@@ -57,6 +57,7 @@ def media_config_of(settings: Settings) -> MediaNodeConfig:
         port=settings.media_port,
         threads=settings.media_threads or max(1, (os.cpu_count() or 1) // 2),
         addresses=settings.media_addresses or _announced(settings, ipv6=ipv6),
+        announced_port=settings.media_announced_port,
     )
 
 

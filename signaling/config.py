@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         description="Addresses announced to clients, IPv4 and IPv6, preferred first, with commas "
         "between. Empty: those of this machine.",
     )
+    media_announced_port: Port = Field(
+        0,
+        description="Port announced to clients for the first thread, plus i for thread i, where a "
+        "NAT maps ports; 0: the bound ports.",
+    )
     data_dir: Path = Field(
         Path("./var"), description="Directory of the database and the account file."
     )
