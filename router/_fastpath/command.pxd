@@ -17,6 +17,7 @@ cdef enum:
     COMMAND_BIND_SLOT = 11
     COMMAND_REMOVE_SLOT = 12
     COMMAND_REQUEST_KEY_FRAME = 13
+    COMMAND_SET_STREAM_RTX = 14
 
     COMMAND_DATA_MAX = 2000
     UFRAG_MAX = 32          # bytes; RFC 8445 allows 256, ours are shorter

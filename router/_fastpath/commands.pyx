@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from router._fastpath.binding cimport (
     addresses_clear,
@@ -24,6 +24,7 @@ from router._fastpath.command cimport (
     COMMAND_RESTART_TRANSPORT,
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
+    COMMAND_SET_STREAM_RTX,
     credentials_command,
     plane_command,
     rtp_endpoint_command,
@@ -131,6 +132,9 @@ cdef int _run(plane_state *p, plane_command *command, int64_t now_us) noexcept n
         else:
             _remove_stream(p, s, now_us)
         return DONE
+    if command.kind == COMMAND_SET_STREAM_RTX:
+        s = stream_of(p, command.id)
+        return STALE if s == NULL else _set_rtx(p, s, command.body.endpoint.rtx_ssrc)
     if command.kind == COMMAND_ADD_SLOT:
         return _add_slot(p, command, now_us)
     if command.kind == COMMAND_BIND_SLOT:
@@ -254,6 +258,11 @@ cdef int _configure(
     cdef outbound_slot *slot
     cdef int32_t index = t.first_slot
     cdef int kind
+    cdef bint same_headers = memcmp(
+        t.configuration.payload_out, command.body.configuration.payload_out, 64
+    ) == 0 and memcmp(
+        t.configuration.extensions_out, command.body.configuration.extensions_out, 16
+    ) == 0
     t.configuration = command.body.configuration
     t.extension_mask = 0
     for kind in range(1, EXTENSION_KINDS):
@@ -265,7 +274,8 @@ cdef int _configure(
         index = slot.next
         slot.extension_mask = _slot_mask(t, slot)
         slot.plain_resend = not slot.extension_mask & sending_kinds()
-        slot.resend_floor = slot.highest_index + 1      # headers before had other ids
+        if not same_headers:
+            slot.resend_floor = slot.highest_index + 1
     if not t.configuration.transport_cc:
         free(t.arrivals)
         t.arrivals = NULL
@@ -413,6 +423,25 @@ cdef int _add_stream(
             s.redundancy.started = s.redundancy.highest >= 0
     link_stream(p, s, t)
     return DONE
+
+
+cdef int _set_rtx(plane_state *p, inbound_stream *s, uint32_t rtx_ssrc) noexcept nogil:
+    cdef transport *t = &p.transports[s.transport]
+    if rtx_ssrc and table_find(&p.by_inbound_ssrc, ssrc_key(s.transport, rtx_ssrc)) != NULL:
+        return DONE if rtx_ssrc == s.rtx_ssrc else REFUSED
+    if s.rtx_ssrc:
+        table_remove(&p.by_inbound_ssrc, ssrc_key(s.transport, s.rtx_ssrc))
+    memset(&s.redundancy, 0, sizeof(s.redundancy))
+    s.rtx_ssrc = rtx_ssrc
+    if rtx_ssrc == 0:
+        return DONE
+    if t.keys != NULL:
+        s.redundancy.highest = _recall(t.keys.inbound_ssrcs, rtx_ssrc)
+        s.redundancy.started = s.redundancy.highest >= 0
+    return DONE if table_put(
+        &p.by_inbound_ssrc, ssrc_key(s.transport, rtx_ssrc),
+        2 * <uint32_t>(s - p.streams) + 1,
+    ) == 0 else REFUSED
 
 
 cdef void _remove_stream(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:

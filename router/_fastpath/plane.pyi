@@ -146,6 +146,11 @@ class DataPlane:
         self, stream_id: int, transport_id: int, ssrc: int, rtx_ssrc: int, *, video: bool
     ) -> bool:
         """Accept an inbound SSRC (with its RTX SSRC or 0)."""
+    def set_stream_rtx(self, stream_id: int, rtx_ssrc: int) -> bool:
+        """
+        Give a stream an RTX SSRC that was learned later (an EVENT_SSRC whose payload type is RTX,
+        with ``repaired_rid``); 0 takes it away.
+        """
     def remove_stream(self, stream_id: int) -> bool: ...
     def add_slot(
         self, slot_id: int, transport_id: int, ssrc: int, rtx_ssrc: int, *, video: bool

@@ -36,6 +36,7 @@ from router._fastpath.command cimport (
     COMMAND_RESTART_TRANSPORT,
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
+    COMMAND_SET_STREAM_RTX,
     PASSWORD_MAX,
     UFRAG_MAX,
     plane_command,
@@ -472,6 +473,14 @@ cdef class DataPlane:
         if stream_id == 0:
             raise ValueError("stream id 0 means none; begin with generation 1 or index 1")
         return self._endpoint(COMMAND_ADD_STREAM, stream_id, transport_id, ssrc, rtx_ssrc, video)
+
+    def set_stream_rtx(self, uint32_t stream_id, uint32_t rtx_ssrc):
+        cdef plane_command *command = self._begin(COMMAND_SET_STREAM_RTX, stream_id)
+        if command == NULL:
+            return False
+        command.body.endpoint.rtx_ssrc = rtx_ssrc
+        ring_commit(self.commands)
+        return True
 
     def remove_stream(self, uint32_t stream_id):
         return self._simple(COMMAND_REMOVE_STREAM, stream_id)

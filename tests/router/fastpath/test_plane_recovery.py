@@ -83,6 +83,25 @@ def test_retransmission_from_the_publisher_fills_the_gap(profile: int) -> None:
     assert (stats["recovered"], stats["packets"], stats["lost"]) == (1, 3, 0)
 
 
+def test_rtx_ssrc_may_be_learned_later() -> None:
+    room = new_room()
+    room.plane.set_stream_rtx(STREAM, 0)
+    lost = video(1)
+    room.publish(video(0, key=True), video(2))
+    room.run(0)
+    packets = [
+        wrap_rtx(lost, payload_type=97, sequence_number=n & 0xFFFF, ssrc=4444)
+        for n in range(65535, 65538)
+    ]
+    room.publish(packets[0], packets[1])  # the roll-over happens before anybody knows the SSRC
+    unknown = [event for event in room.plane.next_events() if event[0] == fp.EVENT_SSRC]
+    assert [event[3:5] for event in unknown] == [(4444, 97)]
+    room.plane.set_stream_rtx(STREAM, 4444)
+    room.publish(packets[2])
+    assert len(room.subscribers[0].received.rtp) == 3
+    assert room.plane.stream_stats(STREAM)["recovered"] == 1  # type: ignore[index]
+
+
 def test_duplicate_and_empty_retransmissions_are_dropped() -> None:
     room = new_room()
     packet = video(0, key=True)
