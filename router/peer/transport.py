@@ -294,6 +294,8 @@ class PeerTransport:
         if event.srtp_profile is None:
             self._events.append(TransportFailed(reason="no SRTP profile was agreed"))
             return
+        # Our Finished goes first: until it is there, the peer drops media, a key frame at its worst.
+        self._send_datagrams()
         self._shard.command(
             self._shard.plane.set_keys(
                 self._transport_id,
