@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class RspClient:
 
     :param url: ``ws://.../signaling``.
     :param room: Name of the room, or None for the token's.
+    :param heartbeat: Seconds between heartbeats to ask for.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class RspClient:
         token: str,
         room: str | None,
         rng: random.Random,
+        heartbeat: float = 5.0,
     ) -> None:
         self.peer = peer
         self.session: str | None = None
@@ -111,7 +114,7 @@ class RspClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._welcomed = False
-        self._interval = 5.0
+        self._interval = heartbeat
         self._said_at = 0.0
         self._heard_at = 0.0
         self._participant_revision = 1
@@ -172,22 +175,16 @@ class RspClient:
         self.peer.close()
 
     async def vanish(self) -> None:
-        """Go silent, as a machine that lost its network; sockets close without a word."""
+        """Go silent, as a machine that lost its network: the WebSocket stays open, unused."""
         self.peer.close(silently=True)
         await self._stop_tasks()
-        websocket = self._websocket
-        if websocket is not None:
-            transport = websocket.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
 
     async def resume(self, *, seconds: float = 10.0) -> None:
         """Lose the WebSocket and come back on a new one with ``sync``."""
         await self._stop_tasks()
         if self._websocket is not None:
-            transport = self._websocket.get_extra_info("transport")
-            if transport is not None:
-                transport.abort()
+            # Not a close frame: with 1000 it would end the session.
+            self._websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             await self._websocket.close()
         synced = self._synced_count
         await self._open(
@@ -257,8 +254,15 @@ class RspClient:
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
         self._tasks = {loop.create_task(self._read()), loop.create_task(self._beat())}
-        hello = {"type": "hello", "id": self._uuid(), "timeout": 5000, "version": 2, "body": body}
-        await self._send(hello)
+        await self._send(
+            {
+                "type": "hello",
+                "id": self._uuid(),
+                "timeout": round(self._interval * 1000),
+                "version": 2,
+                "body": body,
+            }
+        )
 
     async def _close_socket(self, code: int) -> None:
         if self._websocket is not None:
