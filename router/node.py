@@ -392,9 +392,8 @@ class MediaNode:
                 if not peer.connected and peer.connection.transport.connected:
                     peer.connected = True
                     self._emit(PeerConnected(peer_id=peer.peer_id))
-            case (fastpath.EVENT_SSRC, _, _, ssrc, _, mid, _, repaired_rid):
-                if not repaired_rid:
-                    peer.connection.ssrc_discovered(ssrc, mid)
+            case (fastpath.EVENT_SSRC, _, _, ssrc, payload_type, mid, _, _):
+                peer.connection.ssrc_discovered(ssrc, payload_type, mid.decode("ascii", "replace"))
             case (fastpath.EVENT_STREAM_STARTED, stream_id, _):
                 peer.connection.stream_started(stream_id)
             case (fastpath.EVENT_CONSENT_LOST, *_):

@@ -169,9 +169,11 @@ class PeerConnection:
 
     # What the plane and the clock report.
 
-    def ssrc_discovered(self, ssrc: int, mid: str) -> None:
+    def ssrc_discovered(self, ssrc: int, payload_type: int, mid: str) -> None:
         """Take up an SSRC that was not announced."""
-        source = self._sources.discovered(ssrc, mid)
+        negotiated = self._negotiator.payload_types.get(payload_type)
+        is_rtx = negotiated is not None and negotiated.apt is not None
+        source = self._sources.discovered(ssrc, mid, is_rtx=is_rtx)
         if source is not None:
             self._events.append(SourcesChanged(restreamed=(source,)))
 

@@ -113,13 +113,19 @@ class SourceTable:
                 changes.restreamed.append(known)
         return changes
 
-    def discovered(self, ssrc: int, mid: str) -> MediaSource | None:
+    def discovered(self, ssrc: int, mid: str, *, is_rtx: bool) -> MediaSource | None:
         """
-        Take up an SSRC that no description announced; return its source.
+        Take up an SSRC that no description announced; return the source that has a new stream.
 
         :param mid: The ``sdes:mid`` of its packets, empty when they carry none: then it can only
             be told apart when exactly one section waits for its stream.
+        :param is_rtx: It repairs the one stream of its section, and is none by itself.
         """
+        if is_rtx:
+            repaired = self._by_mid.get(mid)
+            if repaired is not None and len(repaired.streams) == 1:
+                self._set_rtx(repaired.streams[0], ssrc)
+            return None
         if mid:
             source = self._by_mid.get(mid)
         else:
@@ -152,9 +158,9 @@ class SourceTable:
     def _stream(self, ssrc: int, rtx_ssrc: int, owner: MediaSource) -> RtpStream | None:
         stream = self._streams.get(ssrc)
         if stream is not None:
-            if not rtx_ssrc or stream.rtx_ssrc == rtx_ssrc:
-                return stream
-            self._drop(stream)
+            if rtx_ssrc and stream.rtx_ssrc != rtx_ssrc:
+                self._set_rtx(stream, rtx_ssrc)
+            return stream
         if len(self._streams) >= MAX_STREAMS and not self._retire_one():
             return None
         stream = RtpStream(self._shard.streams.acquire(), ssrc, rtx_ssrc)
@@ -170,6 +176,10 @@ class SourceTable:
             )
         )
         return stream
+
+    def _set_rtx(self, stream: RtpStream, rtx_ssrc: int) -> None:
+        stream.rtx_ssrc = rtx_ssrc
+        self._shard.command(self._shard.plane.set_stream_rtx(stream.stream_id, rtx_ssrc))
 
     def _retire_one(self) -> bool:
         used = {stream.ssrc for source in self._by_mid.values() for stream in source.streams}

@@ -1,0 +1,281 @@
+"""The media node with aiortc as an independent peer, over real sockets on loopback."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+import pytest_asyncio
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
+
+from router.errors import LocalProtocolError, NegotiationError
+from router.node import MediaNode, MediaNodeConfig
+from router.node_events import (
+    MediaKind,
+    NegotiationNeeded,
+    NodeEvent,
+    PeerConnected,
+    PeerId,
+    ReceiverAssigned,
+    Source,
+    SourceAdded,
+    SourceRemoved,
+)
+
+pytestmark = pytest.mark.interop
+
+
+@dataclass
+class Watched:
+    """A running node and everything that it reported."""
+
+    node: MediaNode
+    events: list[NodeEvent] = field(default_factory=list)
+
+    async def wait_for(self, kind: type[NodeEvent], **fields: object) -> NodeEvent:
+        """Wait for an event with these fields."""
+        async with asyncio.timeout(20):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind) and all(
+                        getattr(event, name) == value for name, value in fields.items()
+                    ):
+                        return event
+                await asyncio.sleep(0.01)
+
+
+@pytest_asyncio.fixture(params=[1, 2], ids=["one-plane", "two-planes"])
+async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
+    """Run a node on ports of the kernel's choice."""
+    node = MediaNode(
+        MediaNodeConfig(port=0, threads=request.param, addresses=("192.0.2.2",)),
+        rng=random.Random(7),
+    )
+    found = Watched(node)
+    node.set_listener(found.events.append)
+    await node.start()
+    yield found
+    await node.close()
+
+
+@pytest_asyncio.fixture
+async def connections() -> AsyncIterator[list[RTCPeerConnection]]:
+    """Close the aiortc connections of a test at its end."""
+    made: list[RTCPeerConnection] = []
+    yield made
+    for connection in made:
+        await connection.close()
+
+
+def connection_of(connections: list[RTCPeerConnection]) -> RTCPeerConnection:
+    """Return a new connection without STUN servers."""
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    connections.append(connection)
+    return connection
+
+
+async def negotiate(node: MediaNode, peer_id: PeerId, connection: RTCPeerConnection) -> None:
+    """Let the connection offer and the node answer."""
+    await connection.setLocalDescription(await connection.createOffer())
+    answer = node.handle_offer(peer_id, connection.localDescription.sdp)
+    await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+
+async def answer_offer(node: MediaNode, peer_id: PeerId, connection: RTCPeerConnection) -> None:
+    """Let the node offer and the connection answer."""
+    await connection.setRemoteDescription(
+        RTCSessionDescription(node.create_offer(peer_id), "offer")
+    )
+    await connection.setLocalDescription(await connection.createAnswer())
+    node.handle_answer(peer_id, connection.localDescription.sdp)
+
+
+async def publish(watched: Watched, connections: list[RTCPeerConnection]) -> dict[str, Source]:
+    """Publish a camera and a microphone; return their sources by kind."""
+    connection = connection_of(connections)
+    connection.addTrack(AudioStreamTrack())
+    connection.addTrack(VideoStreamTrack())
+    peer_id = watched.node.create_peer(group="room")
+    await negotiate(watched.node, peer_id, connection)
+    await watched.wait_for(PeerConnected, peer_id=peer_id)
+    return {source.kind.value: source for source in watched.node.sources(peer_id)}
+
+
+async def frames_of(track: MediaStreamTrack, count: int) -> None:
+    """Receive so many frames."""
+    async with asyncio.timeout(20):
+        for _ in range(count):
+            await track.recv()
+
+
+async def test_media_of_one_peer_reaches_another(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    sources = await publish(watched, connections)
+    assert set(sources) == {"audio", "video"}
+
+    viewer = connection_of(connections)
+    viewer.addTransceiver("audio", "recvonly")
+    viewer.addTransceiver("video", "recvonly")
+    tracks: list[MediaStreamTrack] = []
+    viewer.on("track", tracks.append)
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    for source in sources.values():
+        assert node.subscribe(viewer_id, source.source_id) is not None
+    await asyncio.gather(*(frames_of(track, 10) for track in tracks))
+    assert len(tracks) == 2
+    counters = node.counters()
+    assert counters["rtp_in"] > 0
+
+
+async def test_streams_that_no_description_announces_are_told_apart_by_mid(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    publisher = connection_of(connections)
+    publisher.addTrack(AudioStreamTrack())
+    publisher.addTrack(VideoStreamTrack())
+    publisher_id = node.create_peer(group="room")
+    await publisher.setLocalDescription(await publisher.createOffer())
+    lines = publisher.localDescription.sdp.splitlines(keepends=True)
+    offer = "".join(line for line in lines if not line.startswith("a=ssrc"))
+    answer = node.handle_offer(publisher_id, offer)
+    await publisher.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    viewer = connection_of(connections)
+    viewer.addTransceiver("audio", "recvonly")
+    viewer.addTransceiver("video", "recvonly")
+    tracks: list[MediaStreamTrack] = []
+    viewer.on("track", tracks.append)
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    for source in node.sources(publisher_id):
+        assert node.subscribe(viewer_id, source.source_id) is not None
+    await asyncio.gather(*(frames_of(track, 10) for track in tracks))
+
+
+async def test_further_sources_wait_for_slots_and_are_assigned_after_an_offer(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    first = await publish(watched, connections)
+    second = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("audio", "recvonly")
+    viewer.addTransceiver("video", "recvonly")
+    tracks: list[MediaStreamTrack] = []
+    viewer.on("track", tracks.append)
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    for source in first.values():
+        assert node.subscribe(viewer_id, source.source_id)
+    for source in second.values():
+        assert node.subscribe(viewer_id, source.source_id) is None
+    await watched.wait_for(NegotiationNeeded, peer_id=viewer_id)
+    assert node.needs_offer(viewer_id)
+    await answer_offer(node, viewer_id, viewer)
+    assert not node.needs_offer(viewer_id)
+    for source in second.values():
+        await watched.wait_for(ReceiverAssigned, peer_id=viewer_id, source_id=source.source_id)
+    by_kind = [track for track in tracks if track.kind == "video"]
+    await asyncio.gather(*(frames_of(track, 5) for track in by_kind[:2]))
+
+    # A source that leaves frees its slot for the next, without an offer.
+    node.unsubscribe(viewer_id, first["video"].source_id)
+    again = node.subscribe(viewer_id, first["video"].source_id)
+    assert again is not None
+    assert not node.needs_offer(viewer_id)
+
+
+async def test_data_channels_are_forwarded(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    sender = connection_of(connections)
+    channel = sender.createDataChannel("chat", ordered=False, maxRetransmits=5)
+    sender_id = node.create_peer(group="room")
+    await negotiate(node, sender_id, sender)
+    added = await watched.wait_for(SourceAdded, peer_id=sender_id)
+    assert isinstance(added, SourceAdded)
+    assert added.source.kind is MediaKind.DATA
+    assert added.source.track_id == "chat"
+
+    receiver = connection_of(connections)
+    receiver.addTransceiver("audio", "recvonly")
+    channels: asyncio.Queue[RTCDataChannel] = asyncio.Queue()
+    messages: asyncio.Queue[str | bytes] = asyncio.Queue()
+
+    def opened(found: RTCDataChannel) -> None:
+        found.on("message", messages.put_nowait)
+        channels.put_nowait(found)
+
+    receiver.on("datachannel", opened)
+    receiver_id = node.create_peer(group="room")
+    await negotiate(node, receiver_id, receiver)
+    label = node.subscribe(receiver_id, added.source.source_id)
+    await watched.wait_for(NegotiationNeeded, peer_id=receiver_id)
+    await answer_offer(node, receiver_id, receiver)
+    async with asyncio.timeout(20):
+        found = await channels.get()
+    assert (found.label, found.ordered, found.maxRetransmits) == (label, False, 5)
+    channel.send("text")
+    channel.send(b"\x00\x01\xff")
+    async with asyncio.timeout(20):
+        received = {await messages.get(), await messages.get()}
+    assert received == {"text", b"\x00\x01\xff"}
+
+    channel.close()
+    await watched.wait_for(SourceRemoved, source=added.source)
+
+
+async def test_closing_peers_frees_everything(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    before = node.occupancy()
+    sources = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("video", "recvonly")
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    node.subscribe(viewer_id, sources["video"].source_id)
+    publisher_id = sources["video"].peer_id
+    node.close_peer(publisher_id)
+    node.close_peer(viewer_id)
+    node.close_peer(viewer_id)
+    assert node.occupancy() == before
+    with pytest.raises(LocalProtocolError):
+        node.sources(publisher_id)
+
+
+async def test_a_bad_offer_leaves_the_peer_as_it_was(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    peer_id = node.create_peer(group="room")
+    for nonsense in ("", "v=0\r\n", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"):
+        with pytest.raises(NegotiationError):
+            node.handle_offer(peer_id, nonsense)
+    connection = connection_of(connections)
+    connection.addTrack(AudioStreamTrack())
+    await negotiate(node, peer_id, connection)
+    await watched.wait_for(PeerConnected, peer_id=peer_id)
+
+
+async def test_peers_of_different_groups_cannot_subscribe_to_each_other(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    sources = await publish(watched, connections)
+    stranger = watched.node.create_peer(group="other")
+    with pytest.raises(LocalProtocolError):
+        watched.node.subscribe(stranger, sources["audio"].source_id)
