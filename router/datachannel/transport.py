@@ -307,7 +307,8 @@ class DataChannelTransport:
 
     def _on_outgoing_reset(self, stream_id: int, *, failed: bool) -> None:
         channel = self._channels.get(stream_id)
-        if channel is None:
+        # With another reset under way, this was the one of an earlier channel on the stream.
+        if channel is None or self._association.is_resetting(stream_id):
             return
         if failed:
             # Neither side can end the stream; to the application the channel is gone all the same.

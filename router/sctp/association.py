@@ -218,6 +218,13 @@ class Association:
         self._collect_reset_events()
         self._flush(now)
 
+    def is_resetting(self, stream_id: int) -> bool:
+        """Return whether a reset of the stream is queued, or requested and not answered."""
+        resetter = self._resetter
+        return resetter is not None and (
+            resetter.is_pending(stream_id) or resetter.is_requested(stream_id)
+        )
+
     def shutdown(self, now: float) -> None:
         """End the association after what is queued has been acknowledged."""
         if self._state is State.ESTABLISHED:
@@ -283,8 +290,7 @@ class Association:
             self._rto.back_off()
         if self._heartbeat_at is not None and now >= self._heartbeat_at:
             self._on_heartbeat_timer(now)
-        errors = outbound.timeouts + resetter.expirations + self._heartbeat_errors
-        if errors > self._config.association_max_retransmits:
+        if outbound.timeouts + self._heartbeat_errors > self._config.association_max_retransmits:
             self._fail(RemoteProtocolError("the peer does not answer"))
             return
         self._flush(now)
@@ -652,6 +658,7 @@ class Association:
                 last_assigned_tsn=outbound.last_assigned_tsn,
             )
             if request is not None:
+                outbound.forget_streams(resetter.requested_stream_ids)
                 self._assembler.add(request)
         self._collect_reset_events()
         if self._state is State.SHUTDOWN_PENDING and outbound.is_drained:
@@ -667,7 +674,7 @@ class Association:
         assert self._inbound is not None
         for event in self._resetter.take_events():
             if isinstance(event, IncomingStreamsReset):
-                self._inbound.reset_streams(event.stream_ids)
+                self._events.extend(self._inbound.reset_streams(event.stream_ids))
             elif isinstance(event, OutgoingStreamsReset):
                 for stream_id in event.stream_ids:
                     self._queue.resume(stream_id, reset=True)

@@ -108,10 +108,16 @@ class InboundData:
             self._tsns.cumulative & TSN_MASK, self.a_rwnd, blocks, duplicates
         ).serialize()
 
-    def reset_streams(self, stream_ids: tuple[int, ...]) -> None:
-        """Begin the stream sequence numbers of these streams, or of all, at 0 again."""
+    def reset_streams(self, stream_ids: tuple[int, ...]) -> list[DataReceived]:
+        """
+        Begin the stream sequence numbers of these streams, or of all, at 0 again.
+
+        Return the messages that waited for ones which will not come.
+        """
+        delivered: list[DataReceived] = []
         for stream_id in stream_ids or self._reassembler.stream_ids():
-            self._reassembler.reset_stream(stream_id)
+            delivered += self._reassembler.reset_stream(stream_id)
+        return delivered
 
     def _has_room(self, tsn: int) -> bool:
         held = self._reassembler.held_bytes

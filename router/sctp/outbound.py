@@ -189,6 +189,19 @@ class OutboundData:
         if self._cumulative_ack < cumulative < self._next_tsn:
             self._acknowledge(cumulative, [b for b in self._gap_blocks if b[0] > cumulative], now)
 
+    def forget_streams(self, stream_ids: tuple[int, ...]) -> None:
+        """
+        Name these streams no more in FORWARD TSN for what was sent on them so far.
+
+        To be called when their reset is requested. A FORWARD TSN that arrives after the reset was
+        performed would skip messages of the stream's next life; one sent before the request is
+        out of date by then, since the reset waits for all TSNs up to it.
+        """
+        streams = frozenset(stream_ids)
+        for chunk in self._outstanding.values():
+            if chunk.message.stream_id in streams:
+                chunk.message.ordered = False
+
     def transmit(self, now: float) -> list[bytes]:
         """Return the chunks that the windows allow to send now: FORWARD TSN, old DATA, new DATA."""
         chunks: list[bytes] = []

@@ -110,12 +110,19 @@ class Reassembler:
         ahead = sorted((extend_ssn(ssn, first), ssn) for ssn in stream.waiting)
         return [ssn for extended, ssn in ahead if extended <= last]
 
-    def reset_stream(self, stream_id: int) -> None:
-        """Expect stream sequence number 0 next; messages that still wait are lost."""
+    def reset_stream(self, stream_id: int) -> list[DataReceived]:
+        """
+        Expect stream sequence number 0 next; return the messages that still wait, in order.
+
+        All that was sent before the reset has arrived or was given up (RFC 6525 section 5.2.2),
+        so what they wait for will not come.
+        """
         stream = self._streams.pop(stream_id, None)
-        if stream is not None:
-            for ssn in list(stream.waiting):
-                self._take(stream, ssn)
+        if stream is None:
+            return []
+        return [
+            self._take(stream, ssn) for ssn in self._waiting_up_to(stream, stream.next_ssn + 0x7FFF)
+        ]
 
     def stream_ids(self) -> tuple[int, ...]:
         """Return the streams that ordered messages have come on since their last reset."""

@@ -41,6 +41,7 @@ class StreamResetter:
         peer: PeerParameters,
     ) -> None:
         self._rto = rto
+        self._max_retransmits = config.association_max_retransmits
         self._max_streams = (config.mtu - _REQUEST_OVERHEAD_BYTES) // 2
         self._inbound_limit = config.inbound_streams
         self._is_supported = peer.reconfig
@@ -63,11 +64,6 @@ class StreamResetter:
         """When the request is sent again; None when none is outstanding."""
         return self._timer.deadline
 
-    @property
-    def expirations(self) -> int:
-        """How often the outstanding request was sent again without any answer."""
-        return self._timer.expirations
-
     def is_pending(self, stream_id: int) -> bool:
         """Return whether a reset is queued and not yet requested: older messages go first."""
         return stream_id in self._pending
@@ -76,14 +72,21 @@ class StreamResetter:
         """Return whether the peer's answer is awaited."""
         return self._request is not None and stream_id in self._request.stream_ids
 
+    @property
+    def requested_stream_ids(self) -> tuple[int, ...]:
+        """The streams whose reset awaits the peer's answer."""
+        return self._request.stream_ids if self._request is not None else ()
+
     def reset(self, stream_ids: tuple[int, ...]) -> None:
-        """Queue the reset of streams that we send on."""
+        """
+        Queue the reset of streams that we send on.
+
+        One whose answer is awaited is asked for once more: it may have been used again meanwhile.
+        """
         if not self._is_supported:
             self._events.append(StreamResetFailed(stream_ids=stream_ids))
             return
-        for stream_id in stream_ids:
-            if not self.is_requested(stream_id):
-                self._pending[stream_id] = None
+        self._pending.update(dict.fromkeys(stream_ids))
 
     def take_events(self) -> list[ResetEvent]:
         """Return what happened, in order, and forget it."""
@@ -91,10 +94,19 @@ class StreamResetter:
         return events
 
     def handle_timer(self, now: float) -> bool:
-        """Return whether the request's timer ran out; the request is then due again."""
+        """
+        Return whether the request's timer ran out; the request is then due again.
+
+        A peer that acknowledges DATA and never answers a request loses the streams, not the
+        association: whether it is alive is for T3-rtx and HEARTBEAT to find out.
+        """
         if not self._timer.expire(now):
             return False
-        self._retransmit_due = True
+        if self._timer.expirations <= self._max_retransmits:
+            self._retransmit_due = True
+        elif self._request is not None:
+            self._events.append(StreamResetFailed(stream_ids=self._request.stream_ids))
+            self._end_request()
         return True
 
     def take_request(
@@ -165,13 +177,16 @@ class StreamResetter:
             # The same request is sent again later; an answer shows that the peer is there.
             self._timer.start(now, self._rto.value)
             return
-        self._timer.stop()
-        self._request = None
-        self._retransmit_due = False
+        self._end_request()
         if response.result in (Result.SUCCESS_NOTHING_TO_DO, Result.SUCCESS_PERFORMED):
             self._events.append(OutgoingStreamsReset(stream_ids=request.stream_ids))
         else:
             self._events.append(StreamResetFailed(stream_ids=request.stream_ids))
+
+    def _end_request(self) -> None:
+        self._timer.stop()
+        self._request = None
+        self._retransmit_due = False
 
     def _receive_request(
         self,

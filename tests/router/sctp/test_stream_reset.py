@@ -14,6 +14,7 @@ from router.sctp import (
     StreamResetFailed,
 )
 from router.sctp.chunks.chunk_type import ChunkType
+from router.sctp.chunks.control import serialize_chunk
 from router.sctp.chunks.data import DataChunk
 from router.sctp.chunks.parameters import Parameter
 from router.sctp.chunks.reconfig import (
@@ -117,6 +118,45 @@ def test_many_streams_are_reset_in_requests_that_fit() -> None:
     done = [s for event in pair.of(pair.a, OutgoingStreamsReset) for s in event.stream_ids]
     assert done == list(streams)
     assert _count(pair, pair.b, IncomingStreamsReset) == 1024
+
+
+def test_forward_tsn_does_not_skip_messages_of_the_next_life() -> None:
+    pair = Pair().connect()
+    pair.run(1)
+    for index in range(3):
+        pair.a.send(1, 53, b"lost %d" % index, pair.now, max_retransmits=0)
+    pair.a.datagrams_to_send()
+
+    def exchange() -> None:
+        """Deliver both ways what is due, but no SACK to ``a``, which so lags behind."""
+        pair.now += 1.0
+        pair.a.handle_timer(pair.now)
+        pair.b.handle_timer(pair.now)
+        for data in pair.a.datagrams_to_send():
+            pair.b.receive_datagram(data, pair.now)
+        for data in pair.b.datagrams_to_send():
+            packet = parse_packet(data, zero_checksum_acceptable=True)
+            chunks = [
+                serialize_chunk(chunk.type, chunk.value, chunk.flags)
+                for chunk in packet.chunks
+                if chunk.type != ChunkType.SACK
+            ]
+            if chunks:
+                tag = packet.verification_tag
+                pair.a.receive_datagram(serialize_packet(5000, 5000, tag, chunks), pair.now)
+
+    exchange()
+    pair.a.reset_streams((1,), pair.now)
+    exchange()
+    pair.run(0)
+    assert _count(pair, pair.a, OutgoingStreamsReset) == 1
+    # Another message is given up, so that a FORWARD TSN goes beyond what the peer has.
+    pair.a.send(2, 53, b"lost too", pair.now, max_retransmits=0)
+    pair.a.datagrams_to_send()
+    exchange()
+    pair.a.send(1, 53, b"new", pair.now)
+    pair.run(30)
+    assert pair.received(pair.b) == [b"new"]
 
 
 def test_peer_that_cannot_reset_is_not_asked() -> None:
@@ -273,6 +313,30 @@ def test_other_requests_are_denied() -> None:
     number = forger.number.to_bytes(4, "big")
     request = OtherRequest(request_sequence_number=forger.number, parameter=Parameter(15, number))
     assert forger.send(request) == [Result.DENIED]
+
+
+def test_reset_that_is_never_answered_fails_and_leaves_the_association() -> None:
+    pair = Pair(SctpConfig(association_max_retransmits=4)).connect()
+    pair.run(1)
+    pair.a.reset_streams((1,), pair.now)
+    asked = 0
+    for _ in range(20):
+        for data in pair.a.datagrams_to_send():
+            chunks = parse_packet(data, zero_checksum_acceptable=True).chunks
+            if any(chunk.type == ChunkType.RE_CONFIG for chunk in chunks):
+                asked += 1
+            else:
+                pair.b.receive_datagram(data, pair.now)
+        for data in pair.b.datagrams_to_send():
+            pair.a.receive_datagram(data, pair.now)
+        pair.now += 1.0
+        pair.a.send(2, 53, b"x", pair.now)
+        pair.a.handle_timer(pair.now)
+        pair.b.handle_timer(pair.now)
+    assert asked == 5
+    pair.run(1)
+    assert pair.of(pair.a, StreamResetFailed) == [StreamResetFailed(stream_ids=(1,))]
+    assert pair.is_established
 
 
 @pytest.mark.parametrize("result", [2, 3, 4, 5, 77])
