@@ -95,6 +95,7 @@ from router._fastpath.rtp cimport (
     KIND_VIDEO_ORIENTATION,
 )
 from router._fastpath.state cimport (
+    ADDRESSES_MAX,
     CODECS,
     inbound_stream,
     outbound_slot,
@@ -534,14 +535,18 @@ cdef class DataPlane:
 
     def transport_stats(self, uint32_t transport_id):
         cdef transport *t = transport_of(self.state, transport_id)
+        cdef int validated = 0
+        cdef int i
         if t == NULL:
             return None
+        for i in range(ADDRESSES_MAX):
+            validated += t.addresses[i].used
         address = None
         if t.selected >= 0:
             address = address_to_python(&t.addresses[t.selected].address)
         return {
             "address": address,
-            "validated": sum(1 for entry in t.addresses if entry.used),
+            "validated": validated,
             "has_keys": bool(t.has_keys),
             "checks": t.checks,
             "checked_at_us": t.checked_at_us,
