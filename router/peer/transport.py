@@ -34,6 +34,9 @@ from router.node_events import SourceId
 from router.plane.shard import PlaneShard
 from router.sdp.negotiated import RemoteTransport, SctpParameters
 
+SCTP_MTU = 1191
+"""With DTLS, UDP and IPv6 around it this fits the smallest MTU of IPv6, 1280 bytes."""
+
 MAX_DATA_SOURCES = 256
 """Data channels that a peer may open and have forwarded at a time."""
 
@@ -225,6 +228,7 @@ class PeerTransport:
             return
         self._channels = DataChannelTransport(
             config=DataChannelConfig(
+                mtu=SCTP_MTU,
                 remote_port=self._sctp.remote_port,
                 remote_max_message_size=self._sctp.max_message_size,
             ),
