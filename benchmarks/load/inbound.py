@@ -100,6 +100,8 @@ class InboundStream:
     """What the last discontinuity was."""
     ended: bool = False
     """A BYE came."""
+    first_is_key_frame: bool = False
+    """The first packet began a VP8 key frame."""
 
     _unwrapper: SequenceUnwrapper = field(default_factory=lambda: SequenceUnwrapper(16))
     _base: int | None = None
@@ -264,6 +266,8 @@ class InboundStream:
                 self.counters.malformed += 1
                 return
             is_key_frame = descriptor.is_key_frame
+            if self.counters.packets == 1:
+                self.first_is_key_frame = is_key_frame
             if index == self._highest and descriptor.picture_id is not None:
                 self._check_picture_id(descriptor.picture_id, packet.timestamp)
         stamp = find_stamp(packet.payload)

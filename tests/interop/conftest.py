@@ -27,7 +27,7 @@ async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     """Run one server for all tests that need no other."""
     async with running_server(
         tmp_path_factory.mktemp("interop"),
-        settings={"MEDIA_ADDRESSES": "127.0.0.1", "SESSION_TIMEOUT": str(SESSION_TIMEOUT)},
+        settings={"SESSION_TIMEOUT": str(SESSION_TIMEOUT)},
     ) as running:
         yield running
 

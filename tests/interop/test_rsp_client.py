@@ -127,9 +127,8 @@ async def test_signaling_is_resumed_while_media_flows(clients: Clients, room: st
 
 
 async def test_rooms_are_spread_over_the_plane_threads(tmp_path: Path) -> None:
-    settings = {"MEDIA_ADDRESSES": "127.0.0.1"}
     async with (
-        running_server(tmp_path, media_threads=2, settings=settings) as server,
+        running_server(tmp_path, media_threads=2) as server,
         clients_of(server) as clients,
     ):
         pairs = [await meet(clients, f"room{i}") for i in range(4)]
