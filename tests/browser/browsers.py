@@ -85,6 +85,11 @@ class Page:
         """What the page has written to its console so far."""
         return self._bridge.console.get(self._id, [])
 
+    @property
+    def errors(self) -> list[str]:
+        """Uncaught exceptions, and what the browser or a script reported as an error."""
+        return [line for line in self.console if line.startswith(("pageerror:", "error:"))]
+
     async def screenshot(self, path: Path) -> None:
         """Write a PNG of the page."""
         await self._bridge.call("screenshot", page=self._id, path=str(path))

@@ -61,10 +61,14 @@ class UdpRelay:
 
     :param server: Address of the server.
     :param seed: Makes the losses the same in every run with the same traffic.
+    :param host: Address to which clients send.
     """
 
-    def __init__(self, server: Address, impairment: Impairment, *, seed: int) -> None:
+    def __init__(
+        self, server: Address, impairment: Impairment, *, seed: int, host: str = "127.0.0.1"
+    ) -> None:
         self._server = server
+        self._host = host
         self.impairment = impairment
         self._rng = random.Random(seed)
         self._downstream: asyncio.DatagramTransport | None = None
@@ -82,10 +86,10 @@ class UdpRelay:
         return port
 
     async def start(self) -> None:
-        """Bind on loopback."""
+        """Bind the socket for clients."""
         loop = asyncio.get_running_loop()
         self._downstream, _ = await loop.create_datagram_endpoint(
-            lambda: _Side(self, None), local_addr=("127.0.0.1", 0)
+            lambda: _Side(self, None), local_addr=(self._host, 0)
         )
 
     async def close(self) -> None:
@@ -148,10 +152,10 @@ class UdpRelay:
 
 @asynccontextmanager
 async def running_relay(
-    server: Address, impairment: Impairment, *, seed: int = 1
+    server: Address, impairment: Impairment, *, seed: int = 1, host: str = "127.0.0.1"
 ) -> AsyncIterator[UdpRelay]:
     """Run a relay for the length of a ``with`` block."""
-    relay = UdpRelay(server, impairment, seed=seed)
+    relay = UdpRelay(server, impairment, seed=seed, host=host)
     await relay.start()
     try:
         yield relay

@@ -2,6 +2,9 @@
 (() => {
   const hooks = { sockets: [], connections: [], descriptions: 0, blocked: false };
   window.hooks = hooks;
+  // The server's ICE user name fragment: a new one means that ICE was restarted.
+  hooks.remoteUfrag = () =>
+    /a=ice-ufrag:(\S+)/.exec(hooks.connections.at(-1).remoteDescription.sdp)[1];
   window.WebSocket = new Proxy(window.WebSocket, {
     construct(target, args) {
       // Port 9 of loopback: nobody answers, as when the server cannot be reached.

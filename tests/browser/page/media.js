@@ -1,7 +1,8 @@
 // Media that can be told apart: a picture that carries a number and a running frame counter, and a
 // tone of a known frequency; and the readers that find them again in a received track.
 const COLUMNS = 8;
-const ROWS = 4; // number, counter high byte, counter low byte, number inverted
+const ROWS = 5; // number, counter high byte, counter low byte, number inverted; detail, or black
+const READ = 4; // rows that are read
 const RATE = 30;
 
 let context = null;
@@ -12,13 +13,15 @@ function audioContext() {
   return context;
 }
 
-export function makePicture({ number, width = 320, height = 240 }) {
+// With `detail` a part of the picture is noise, which keeps an encoder busy: several packets a frame.
+export function makePicture({ number, width = 320, height = 240, detail = false }) {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
   const pen = canvas.getContext('2d', { alpha: false });
   const w = width / COLUMNS;
   const h = height / ROWS;
+  const noise = detail ? makeNoise(width, Math.floor(h)) : [];
   let counter = 0;
   const draw = () => {
     counter = (counter + 1) & 0xffff;
@@ -29,11 +32,28 @@ export function makePicture({ number, width = 320, height = 240 }) {
         pen.fillRect(bit * w, row * h, w, h);
       }
     });
+    if (detail) pen.putImageData(noise[counter % noise.length], 0, Math.ceil(READ * h));
   };
   draw();
-  const timer = setInterval(draw, 1000 / RATE);
+  let timer = setInterval(draw, 1000 / RATE);
   const track = canvas.captureStream(RATE).getVideoTracks()[0];
-  return { track, stop: () => { clearInterval(timer); track.stop(); } };
+  return {
+    track,
+    pause: (on) => {
+      clearInterval(timer);
+      if (!on) timer = setInterval(draw, 1000 / RATE);
+    },
+    stop: () => { clearInterval(timer); track.stop(); },
+  };
+}
+
+function makeNoise(width, height) {
+  return Array.from({ length: 7 }, () => {
+    const image = new ImageData(width, height);
+    const words = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < words.length; i++) words[i] = 0xff000000 | (Math.random() * 0x1000000);
+    return image;
+  });
 }
 
 export function makeTone({ frequency }) {
@@ -71,7 +91,7 @@ export class PictureReader {
     this.pen.drawImage(this.video, 0, 0, width, height);
     const { data } = this.pen.getImageData(0, 0, width, height);
     const rows = [0, 0, 0, 0];
-    for (let row = 0; row < ROWS; row++) {
+    for (let row = 0; row < READ; row++) {
       for (let bit = 0; bit < COLUMNS; bit++) {
         const at = ((row * 4 + 2) * width + bit * 4 + 2) * 4;
         if (data[at] > 127) rows[row] |= 0x80 >> bit;
@@ -118,5 +138,58 @@ export class ToneReader {
     this.source.disconnect();
     this.element.srcObject = null;
     this.element.remove();
+  }
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Watches a picture and a tone (MediaStreamTracks; null: not watched). Returns what was seen in `ms`
+// milliseconds, begun when the first picture and tone were there: by how much the counter advanced,
+// how many different pictures there were, and the longest time between two of them.
+export async function watch({ picture: pictureTrack, tone: toneTrack, ms = 5000, timeout = 20000 }) {
+  const result = { numbers: {}, advance: 0, pictures: 0, longestFreeze: 0, tones: {} };
+  const picture = pictureTrack ? new PictureReader(pictureTrack) : null;
+  const tone = toneTrack ? new ToneReader(toneTrack) : null;
+  try {
+    const patience = performance.now() + timeout;
+    while ((picture && !picture.read()) || (tone && !tone.read())) {
+      if (performance.now() > patience) {
+        throw new Error(`nothing to see or hear: picture ${JSON.stringify(picture?.read())} ` +
+          `${picture?.video.videoWidth}, tone ${tone?.read()}`);
+      }
+      await sleep(20);
+    }
+    const start = performance.now();
+    let last = null;
+    let changed = start;
+    while (performance.now() - start < ms) {
+      const seen = picture?.read();
+      if (seen) {
+        result.numbers[seen.number] = (result.numbers[seen.number] ?? 0) + 1;
+        last ??= seen.counter;
+        const step = (seen.counter - last) & 0xffff;
+        if (step > 0 && step < 0x8000) {
+          result.advance += step;
+          result.pictures++;
+          result.longestFreeze = Math.max(result.longestFreeze, performance.now() - changed);
+          changed = performance.now();
+          last = seen.counter;
+        }
+      }
+      const heard = tone?.read();
+      if (heard) {
+        const rounded = Math.round(heard / 50) * 50;
+        result.tones[rounded] = (result.tones[rounded] ?? 0) + 1;
+      }
+      await sleep(10);
+    }
+    result.longestFreeze = Math.max(result.longestFreeze, performance.now() - changed);
+    result.seconds = (performance.now() - start) / 1000;
+    result.width = picture?.video.videoWidth ?? 0;
+    result.height = picture?.video.videoHeight ?? 0;
+    return result;
+  } finally {
+    picture?.close();
+    tone?.close();
   }
 }

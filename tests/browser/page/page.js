@@ -1,5 +1,5 @@
 // What a test does in a page, on the unmodified SDK. Everything is reached through `window.lab`.
-import { makePicture, makeTone, PictureReader, ToneReader } from './media.js';
+import { makePicture, makeTone, watch } from './media.js';
 
 const Video = window.Twilio.Video;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -9,7 +9,7 @@ const describe = (error) =>
 class Lab {
   room = null;
   events = [];
-  made = new Map(); // track name -> {local, stop}
+  made = new Map(); // track name -> {local, stop, pause}
 
   note(name, details = {}) {
     this.events.push({ name, at: performance.now(), ...details });
@@ -17,19 +17,16 @@ class Lab {
 
   // Local tracks: {name, kind, number, frequency, width, height} or {name, kind: 'data', ...options}
   make({ name, kind, ...options }) {
-    let local;
-    let stop = () => {};
     if (kind === 'data') {
-      local = new Video.LocalDataTrack({ name, ...options });
-    } else {
-      const source = kind === 'video' ? makePicture(options) : makeTone(options);
-      stop = source.stop;
-      local =
-        kind === 'video'
-          ? new Video.LocalVideoTrack(source.track, { name })
-          : new Video.LocalAudioTrack(source.track, { name });
+      const local = new Video.LocalDataTrack({ name, ...options });
+      this.made.set(name, { local, stop: () => {} });
+      return local;
     }
-    this.made.set(name, { local, stop });
+    const { track, ...source } = kind === 'video' ? makePicture(options) : makeTone(options);
+    const local = kind === 'video'
+      ? new Video.LocalVideoTrack(track, { name })
+      : new Video.LocalAudioTrack(track, { name });
+    this.made.set(name, { local, ...source });
     return local;
   }
 
@@ -156,57 +153,45 @@ class Lab {
     }
   }
 
-  // Watches one participant's picture and tone on the SDK's own track objects. Returns what was
-  // seen in `ms` milliseconds, begun when the first picture (or tone) was there.
-  async watch({ identity, ms = 5000, video = true, audio = true, name, timeout = 20000 }) {
-    const result = { numbers: {}, frames: 0, seconds: ms / 1000, longestFreeze: 0, tones: {}, width: 0, height: 0 };
-    const picture = video
-      ? new PictureReader((await this.remoteWhen(identity, 'video', name, timeout)).mediaStreamTrack)
-      : null;
-    const tone = audio
-      ? new ToneReader((await this.remoteWhen(identity, 'audio', undefined, timeout)).mediaStreamTrack)
-      : null;
-    try {
-      const patience = performance.now() + timeout;
-      while ((picture && !picture.read()) || (tone && !tone.read())) {
-        if (performance.now() > patience) {
-          throw new Error(`nothing to see or hear of ${identity}: picture ` +
-            `${JSON.stringify(picture?.read())} ${picture?.video.videoWidth}, tone ${tone?.read()}`);
-        }
-        await sleep(20);
-      }
-      const start = performance.now();
-      let last = null;
-      let changed = start;
-      while (performance.now() - start < ms) {
-        const seen = picture?.read();
-        if (seen) {
-          result.numbers[seen.number] = (result.numbers[seen.number] ?? 0) + 1;
-          if (last === null) last = seen.counter;
-          const step = (seen.counter - last) & 0xffff;
-          if (step > 0 && step < 0x8000) {
-            result.frames += step;
-            result.longestFreeze = Math.max(result.longestFreeze, performance.now() - changed);
-            changed = performance.now();
-            last = seen.counter;
-          }
-        }
-        const heard = tone?.read();
-        if (heard) {
-          const rounded = Math.round(heard / 50) * 50;
-          result.tones[rounded] = (result.tones[rounded] ?? 0) + 1;
-        }
-        await sleep(10);
-      }
-      result.longestFreeze = Math.max(result.longestFreeze, performance.now() - changed);
-      result.seconds = (performance.now() - start) / 1000;
-      result.width = picture?.video.videoWidth ?? 0;
-      result.height = picture?.video.videoHeight ?? 0;
-      return result;
-    } finally {
-      picture?.close();
-      tone?.close();
+  // Watches one participant on the SDK's own track objects.
+  async watch({ identity, video = true, audio = true, name, timeout = 20000, ...options }) {
+    const find = async (kind, named) =>
+      (await this.remoteWhen(identity, kind, named, timeout)).mediaStreamTrack;
+    return watch({
+      picture: video ? await find('video', name) : null,
+      tone: audio ? await find('audio') : null,
+      timeout,
+      ...options,
+    });
+  }
+
+  // What the peer connection counts for the video that it sends and receives.
+  async videoCounts() {
+    const found = {};
+    for (const report of (await hooks.connections.at(-1).getStats()).values()) {
+      if (report.kind !== 'video') continue;
+      if (report.type === 'inbound-rtp' && report.framesDecoded) found.inbound = { ...report };
+      if (report.type === 'outbound-rtp' && report.framesSent) found.outbound = { ...report };
     }
+    return found;
+  }
+
+  // The same once nothing moves any more: the pictures must be paused everywhere.
+  async settledVideoCounts() {
+    let last = null;
+    let same = 0;
+    for (;;) {
+      const found = await this.videoCounts();
+      const now = [found.outbound.framesSent, found.inbound.framesDecoded].join();
+      same = now === last ? same + 1 : 0;
+      if (same === 10) return found;
+      last = now;
+      await sleep(50);
+    }
+  }
+
+  pause({ name, on }) {
+    this.made.get(name).pause(on);
   }
 
   async publish(track) {
@@ -231,8 +216,20 @@ class Lab {
     if (enabled) local.enable(); else local.disable();
   }
 
-  send({ name, data }) {
-    this.made.get(name).local.send(typeof data === 'string' ? data : new Uint8Array(data));
+  send({ name, messages }) {
+    const { local } = this.made.get(name);
+    for (const data of messages) local.send(typeof data === 'string' ? data : new Uint8Array(data));
+  }
+
+  // Waits until there are `count` messages on a track and a moment more, and returns what there is.
+  async messages({ identity, track, since, skip, count, timeout = 20000 }) {
+    const deadline = performance.now() + timeout;
+    const read = () => this.events.slice(since)
+      .filter((e) => e.name === 'message' && e.identity === identity && e.track === track)
+      .map((e) => e.data).filter((data) => data !== skip);
+    while (read().length < count && performance.now() < deadline) await sleep(20);
+    await sleep(100);
+    return read();
   }
 
   leave() {
