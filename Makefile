@@ -9,7 +9,7 @@ SERVE_FLAGS ?=
 
 SYSTEM_BUILD := gcc libc6-dev make python3-dev python3-venv npm
 SYSTEM_TEST  := chromium firefox-esr fonts-dejavu-core openssl simple-whip-client \
-                gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+                gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
                 gstreamer1.0-nice
 
 SOURCES := pyproject.toml setup.py $(wildcard router/_fastpath/*.pyx router/_fastpath/*.pxd router/_fastpath/*.h)
@@ -51,20 +51,23 @@ bench: $(VENV)/.test ## nanoseconds per packet of each stage
 clean: ## forget everything that was built
 	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c signaling/web/bundle tests/browser/node_modules
 
-# A tool that is missing is installed where that is possible; where it is not, the error says what to install.
+# Unless the check passes, install the packages where that is possible, or say what to install.
 define need
-	@for package in $(1); do \
-	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
-	done; \
-	for tool in $(2); do command -v $$tool >/dev/null || absent="$$absent $$tool"; done; \
-	if [ -n "$$absent" ] && [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" != 0 ]; then echo "please install:$$missing"; exit 1; fi; \
-	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
-	fi
+	@{ $(2); } >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	    echo "please install: $(1)" >&2; exit 1; \
+	  fi; \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(1); \
+	}
 endef
 
+BUILD_CHECK := command -v gcc && command -v npm && \
+  $(PYTHON) -c 'import ensurepip, sysconfig; open(sysconfig.get_path("include") + "/Python.h")'
+TEST_CHECK := command -v chromium && command -v firefox-esr && command -v openssl && \
+  command -v whip-client && gst-inspect-1.0 webrtcbin && gst-inspect-1.0 nicesrc
+
 $(VENV)/.made:
-	$(call need,$(SYSTEM_BUILD),gcc npm $(PYTHON))
+	$(call need,$(SYSTEM_BUILD),$(BUILD_CHECK))
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	$(BIN)/pip install -q --upgrade pip
 	@touch $@
@@ -74,7 +77,7 @@ $(VENV)/.serve: $(VENV)/.made $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve
-	$(call need,$(SYSTEM_TEST),chromium firefox-esr simple-whip-client openssl)
+	$(call need,$(SYSTEM_TEST),$(TEST_CHECK))
 	$(BIN)/pip install -q --group dev
 	@touch $@
 
