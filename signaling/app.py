@@ -74,6 +74,7 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         signaling_region=settings.media_region,
         ice_servers=tuple(IceServer(**server) for server in servers),
         max_participants=settings.max_participants,
+        busy_retry_after_ms=settings.busy_retry_after_ms,
         whip_connect_timeout=settings.whip_connect_timeout,
     )
 

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     max_participants: int = Field(
         0, ge=0, description="Participants in all rooms together; 0: no limit."
     )
+    busy_retry_after_ms: int = Field(
+        2000,
+        ge=-1,
+        le=600_000,
+        description="Milliseconds until clients beyond that limit try again; -1: they give up.",
+    )
     session_timeout: float = Field(
         30.0,
         gt=0,
