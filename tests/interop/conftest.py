@@ -27,7 +27,7 @@ async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     """Run one server for all tests that need no other."""
     async with running_server(
         tmp_path_factory.mktemp("interop"),
-        settings={"SESSION_TIMEOUT": str(SESSION_TIMEOUT)},
+        settings={"SESSION_TIMEOUT": str(SESSION_TIMEOUT), "METRICS_BIND": "http"},
     ) as running:
         yield running
 
