@@ -1,10 +1,9 @@
 """The API as one function from request to response."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeAlias
 from urllib.parse import unquote
 
 import structlog
@@ -12,22 +11,20 @@ import structlog
 from signaling.auth.account import Account
 from signaling.auth.basic import is_authentic
 from signaling.errors import ApiError, ErrorCode, StorageError
-from signaling.ids import new_request_sid
+from signaling.ids import ApiKeySid, new_request_sid
 from signaling.rest.call import Call
 from signaling.rest.handlers import Handlers, not_found
 from signaling.rest.message import BodyTooLarge, Request, Response, error_response
 from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits
+from signaling.rest.route import LEGACY_VERSION, Route
 from signaling.rest.service import RestService
 from signaling.storage.store import Store
 
-VERSION = "v1"
 FORM = "application/x-www-form-urlencoded"
 CHALLENGE = 'Basic realm="Twilio API"'
 
 _log = structlog.get_logger(__name__)
-
-_Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,24 +35,28 @@ class RestConfig:
     public_url: str | None = None
     """What links begin with; None takes the address that the request came to."""
     limits: RoomLimits = field(default_factory=RoomLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    segments: tuple[str | None, ...]
-    """Path segments after the version; None takes any name."""
-    methods: dict[str, _Handler]
+    keys: Mapping[ApiKeySid, str] | None = None
+    """The secret of each API key in force; None knows the account's own only."""
 
 
 class RestApi:
     """
-    Answers requests below ``/v1``. Nothing is told or done before the caller is known.
+    Answers requests below ``/v1`` and ``/2010-04-01``.
+
+    Nothing is told or done before the caller is known.
 
     :param rng: Draws request SIDs.
+    :param routes: Further resources.
     """
 
     def __init__(
-        self, *, config: RestConfig, service: RestService, store: Store, rng: random.Random
+        self,
+        *,
+        config: RestConfig,
+        service: RestService,
+        store: Store,
+        rng: random.Random,
+        routes: Sequence[Route] = (),
     ) -> None:
         self._config = config
         self._rng = rng
@@ -66,12 +67,13 @@ class RestApi:
         person = (*people, None)
         tracks = (*person, "PublishedTracks")
         self._routes = (
-            _Route(rooms, {"GET": do.list_rooms, "POST": do.create_room}),
-            _Route(room, {"GET": do.fetch_room, "POST": do.update_room}),
-            _Route(people, {"GET": do.list_participants}),
-            _Route(person, {"GET": do.fetch_participant, "POST": do.update_participant}),
-            _Route(tracks, {"GET": do.list_published_tracks}),
-            _Route((*tracks, None), {"GET": do.fetch_published_track}),
+            Route(rooms, {"GET": do.list_rooms, "POST": do.create_room}),
+            Route(room, {"GET": do.fetch_room, "POST": do.update_room}),
+            Route(people, {"GET": do.list_participants}),
+            Route(person, {"GET": do.fetch_participant, "POST": do.update_participant}),
+            Route(tracks, {"GET": do.list_published_tracks}),
+            Route((*tracks, None), {"GET": do.fetch_published_track}),
+            *routes,
         )
 
     async def handle(self, request: Request) -> Response:
@@ -94,7 +96,8 @@ class RestApi:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            if not is_authentic(request.headers.get("authorization"), self._config.account):
+            authorization = request.headers.get("authorization")
+            if not is_authentic(authorization, self._config.account, self._config.keys):
                 challenge = {"WWW-Authenticate": CHALLENGE}
                 return error_response(ApiError.of(ErrorCode.UNAUTHENTICATED), challenge)
             return await self._route(request)
@@ -116,12 +119,11 @@ class RestApi:
         segments = [unquote(segment) for segment in request.path.split("/")[1:]]
         while segments and not segments[-1]:
             segments.pop()
-        version, path = segments[:1], tuple(segments[1:])
-        resource = "/" + "/".join(path)
-        if version != [VERSION]:
-            raise not_found(resource)
+        version, path = "".join(segments[:1]), tuple(segments[1:])
+        # Only version 1 leaves itself out of its messages.
+        resource = "/" + "/".join(segments if version == LEGACY_VERSION else path)
         for route in self._routes:
-            if _matches(route.segments, path):
+            if route.matches(version, path):
                 break
         else:
             raise not_found(resource)
@@ -139,13 +141,6 @@ class RestApi:
             given=await _read_parameters(request),
         )
         return await handler(call)
-
-
-def _matches(segments: tuple[str | None, ...], path: tuple[str, ...]) -> bool:
-    return len(segments) == len(path) and all(
-        bool(name) if segment is None else name == segment
-        for segment, name in zip(segments, path, strict=True)
-    )
 
 
 async def _read_parameters(request: Request) -> Parameters:

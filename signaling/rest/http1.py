@@ -6,6 +6,7 @@ from aiohttp import web
 
 from signaling.rest.api import RestApi
 from signaling.rest.message import BodyTooLarge, Request
+from signaling.rest.route import LEGACY_VERSION, VERSION
 
 BODY_MAX_BYTES = 1 << 20
 _AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,300}", re.ASCII)
@@ -33,7 +34,11 @@ def routes(api: RestApi) -> list[web.RouteDef]:
             answer.force_close()
         return answer
 
-    return [web.route("*", "/v1", handle), web.route("*", "/v1/{path:.*}", handle)]
+    return [
+        web.route("*", f"/{version}{rest}", handle)
+        for version in (VERSION, LEGACY_VERSION)
+        for rest in ("", "/{path:.*}")
+    ]
 
 
 def base_url(request: web.Request) -> str:

@@ -12,14 +12,14 @@ from signaling.errors import ApiError, ErrorCode
 from signaling.ids import is_sid
 from signaling.rest.message import Response, json_response
 from signaling.rest.parameters import Parameters
-from signaling.storage.store import Page, PageKey, RecordT, Slice
+from signaling.storage.store import Listed, Page, PageKey, RecordT, Slice
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 1000
 # A larger number would only cost the database time.
 PAGE_MAX = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AFTER, _BEFORE = "A", "B"
+AFTER, BEFORE = "A", "B"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +32,22 @@ class PageRequest:
     page: Page
 
 
-def read_page(given: Parameters) -> PageRequest:
+def read_page(given: Parameters, *, most: int = PAGE_SIZE_MAX) -> PageRequest:
     """
     Return the page that a request asks for; too large a size is cut.
 
+    :param most: The largest size.
     :raises ApiError: 20001 for a size, number or token that cannot be.
     """
     asked = given.integer("PageSize", PAGE_SIZE_DEFAULT, least=1, most=10**18)
-    size = min(asked, PAGE_SIZE_MAX)
+    size = min(asked, most)
     number = given.integer("Page", 0, least=0, most=PAGE_MAX)
     token = given.text("PageToken")
     if token is None:
         page = Page(size=size, offset=number * size)
     else:
         direction, key = _parse_token(token)
-        page = Page(size=size, after=key) if direction == _AFTER else Page(size=size, before=key)
+        page = Page(size=size, after=key) if direction == AFTER else Page(size=size, before=key)
     return PageRequest(number=number, size=size, token=token, page=page)
 
 
@@ -82,7 +83,7 @@ class PageView(Generic[RecordT]):
     def _next(self) -> str | None:
         if not self.found.has_more or not self.found.records:
             return None
-        return self._link(self.request.number + 1, _token_of(_AFTER, self.found.records[-1]))
+        return self._link(self.request.number + 1, token_of(AFTER, self.found.records[-1]))
 
     def _previous(self) -> str | None:
         number = self.request.number
@@ -90,7 +91,7 @@ class PageView(Generic[RecordT]):
             return None
         if number == 1 or not self.found.records:
             return self._link(number - 1, None)
-        return self._link(number - 1, _token_of(_BEFORE, self.found.records[0]))
+        return self._link(number - 1, token_of(BEFORE, self.found.records[0]))
 
     def _link(self, number: int, token: str | None) -> str:
         query = {name: value for name, value in self.filters.items() if value is not None}
@@ -100,7 +101,8 @@ class PageView(Generic[RecordT]):
         return f"{self.url}?{urlencode(query)}"
 
 
-def _token_of(direction: str, record: RecordT) -> str:
+def token_of(direction: str, record: Listed) -> str:
+    """Return the token of the page ``AFTER`` or ``BEFORE`` a record."""
     microseconds = (record.created_at - _EPOCH) // timedelta(microseconds=1)
     text = f"{direction}{microseconds}.{record.sid}"
     return "PT" + base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
@@ -114,7 +116,7 @@ def _parse_token(token: str) -> tuple[str, PageKey]:
         created_at = _EPOCH + timedelta(microseconds=int(microseconds))
     except (binascii.Error, ValueError, OverflowError):
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "PageToken is invalid") from None
-    known = text[:1] in (_AFTER, _BEFORE) and is_sid(sid, sid[:2])
+    known = text[:1] in (AFTER, BEFORE) and is_sid(sid, sid[:2])
     if not known or not token.startswith("PT"):
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "PageToken is invalid")
     return text[0], PageKey(created_at=created_at, sid=sid)

@@ -14,7 +14,18 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 
 Record: TypeAlias = RoomRecord | ParticipantRecord | TrackRecord
-RecordT = TypeVar("RecordT", RoomRecord, ParticipantRecord, TrackRecord)
+
+
+class Listed(Protocol):
+    """What a list can be ordered and paged by."""
+
+    @property
+    def sid(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+RecordT = TypeVar("RecordT", bound=Listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
