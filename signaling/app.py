@@ -30,10 +30,15 @@ from signaling.health import Health
 from signaling.metrics.collector import ParlourCollector
 from signaling.network import has_ipv6, own_addresses
 from signaling.rest import RestApi, RestConfig, http1
+from signaling.rest.keys import KeyHandlers
 from signaling.rest.room_parameters import RoomLimits
+from signaling.rest.route import Route
+from signaling.rest.traversal_tokens import TraversalTokenHandlers
 from signaling.rooms.settings import RoomSettings
 from signaling.rsp import SignalingHandler
 from signaling.service import IceServer, RoomService, ServiceConfig
+from signaling.service.access_control import AccessControl
+from signaling.service.turn import TurnServers
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
 from signaling.whip import WhipEndpoint
@@ -74,9 +79,18 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         signaling_region=settings.media_region,
         ice_servers=tuple(IceServer(**server) for server in servers),
         max_participants=settings.max_participants,
+        turn=turn_servers_of(settings),
+        duplicate_identity=settings.duplicate_identity,
         busy_retry_after_ms=settings.busy_retry_after_ms,
         whip_connect_timeout=settings.whip_connect_timeout,
     )
+
+
+def turn_servers_of(settings: Settings) -> TurnServers | None:
+    """Return the servers for which clients are given credentials."""
+    if not settings.turn_urls:
+        return None
+    return TurnServers(urls=settings.turn_urls, secret=settings.turn_secret.get_secret_value())
 
 
 def _announced(settings: Settings, *, ipv6: bool) -> tuple[str, ...]:
@@ -132,12 +146,21 @@ class Server:
         await service.start()
         self.service, self.store = service, store
         self._stack.push_async_callback(service.close)
+        access = AccessControl(
+            account=account,
+            store=store,
+            clock=service.clock,
+            rng=self._rng,
+            end_tokens=service.end_tokens,
+        )
+        await access.load()
         health = Health(
             draining=lambda: service.draining, media_failed=lambda: node.failure is not None
         )
         rest = RestApi(
             config=RestConfig(
                 account=account,
+                keys=access.secrets,
                 public_url=settings.public_url or None,
                 limits=RoomLimits(
                     media_region=settings.media_region,
@@ -148,8 +171,11 @@ class Server:
             service=service,
             store=store,
             rng=self._rng,
+            routes=self._resources(service, store, access),
         )
-        tokens = TokenVerifier(account_sid=account.account_sid, keys=account.keys)
+        tokens = TokenVerifier(
+            account_sid=account.account_sid, keys=access.secrets, revocations=access.revocations
+        )
         signaling = SignalingHandler(service=service, tokens=tokens, rng=self._rng)
         whip = WhipEndpoint(service=service, tokens=tokens, rng=self._rng)
         registry = metrics.make_registry(ParlourCollector(service=service, counters=node.counters))
@@ -207,6 +233,22 @@ class Server:
             self._force.set()
         else:
             os._exit(EXIT_FORCED)
+
+    def _resources(
+        self, service: RoomService, store: SqlStore, access: AccessControl
+    ) -> list[Route]:
+        """Return the REST resources that have modules of their own."""
+        account_sid = self._account.account_sid
+        return [
+            *KeyHandlers(account_sid=account_sid, access=access, store=store).routes(),
+            *TraversalTokenHandlers(
+                account_sid=account_sid,
+                turn=service.config.turn,
+                fixed=service.config.ice_servers,
+                clock=service.clock,
+                rng=self._rng,
+            ).routes(),
+        ]
 
     async def _open_store(self) -> SqlStore:
         settings = self._settings

@@ -146,6 +146,19 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="RTCIceServer list that clients are given, as a JSON array. Empty: none.",
     )
+    turn_urls: Names = Field(
+        (),
+        description="STUN and TURN servers, with commas between; clients and Tokens.json get "
+        "time-limited credentials for them.",
+    )
+    turn_secret: SecretStr = Field(
+        SecretStr(""), description="Secret that the TURN servers share (coturn: use-auth-secret)."
+    )
+    duplicate_identity: Literal["replace", "reject"] = Field(
+        "replace",
+        description="Who stays when an identity joins again: the newcomer (replace), or whoever is "
+        "connected (reject: the newcomer gets 53205).",
+    )
     drain_seconds: float = Field(
         0.0, ge=0, description="Seconds that SIGTERM leaves to the participants; 0: none."
     )
@@ -211,6 +224,14 @@ class Settings(BaseSettings):
         parse_ice_servers(value.get_secret_value())
         return value
 
+    @field_validator("turn_urls")
+    @classmethod
+    def _check_turn_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.fullmatch(r"(stun|turn)s?:[^\s/?#,]+(\?transport=(udp|tcp))?", url):
+                raise ValueError("must be stun:, stuns:, turn: or turns: URLs")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -254,6 +275,7 @@ def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
         )
         raise ConfigError("; ".join(faults)) from None
     _check_together(settings)
+    _check_turn(settings)
     return settings
 
 
@@ -314,6 +336,12 @@ def _check_together(settings: Settings) -> None:
     # An auth token alone would be ignored, which nobody wants who sets one.
     if missing and (len(missing) < len(parts) or settings.auth_token.get_secret_value()):
         raise ConfigError(f"an account needs {', '.join(missing)} too")
+
+
+def _check_turn(settings: Settings) -> None:
+    needs = any(url.startswith("turn") for url in settings.turn_urls)
+    if needs and not settings.turn_secret.get_secret_value():
+        raise ConfigError("a turn: URL in turn_urls needs turn_secret")
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:

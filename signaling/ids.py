@@ -51,3 +51,8 @@ def new_request_sid(rng: random.Random) -> RequestSid:
 
 def _new_sid(prefix: str, rng: random.Random) -> str:
     return f"{prefix}{rng.getrandbits(128):032x}"
+def new_revocation_sid(rng: random.Random) -> str:
+    """Return a fresh SID of a revocation (``RV``)."""
+    return _new_sid("RV", rng)
+
+

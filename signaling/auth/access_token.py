@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeGuard
 
 import jwt
 
+from signaling.auth.revocations import Revocations
 from signaling.errors import ErrorCode, TokenError
 from signaling.ids import AccountSid, ApiKeySid
 
@@ -44,6 +45,10 @@ class AccessToken:
     key_sid: ApiKeySid
     account_sid: AccountSid
     expires_at: datetime
+    jti: str | None = None
+    """The token's own name; not unique by force."""
+    issued_at: datetime | None = None
+    """When its life began, as it says: ``iat``, else ``nbf``."""
 
     def admits_to(self, *, name: str | None = None, sid: str | None = None) -> bool:
         """Tell whether the token admits to the room that has this name or SID."""
@@ -56,7 +61,9 @@ class TokenVerifier:
 
     account_sid: AccountSid
     keys: Mapping[ApiKeySid, str]
-    """The secret of each API key."""
+    """The secret of each API key; it may change while the server runs."""
+    revocations: Revocations | None = None
+    """Tokens that were taken back; None when none can be."""
 
     def verify(self, token: object, now: datetime, *, allow_expired: bool = False) -> AccessToken:
         """
@@ -84,13 +91,29 @@ class TokenVerifier:
             raise TokenError(ErrorCode.TOKEN_SIGNATURE_INVALID) from None
         expires_at = _check_times(claims, now, allow_expired=allow_expired)
         room, identity = _read_grants(claims.get("grants"))
-        return AccessToken(
+        jti = claims.get("jti")
+        token_facts = AccessToken(
             identity=identity,
             room=room,
             key_sid=ApiKeySid(str(issuer)),
             account_sid=self.account_sid,
             expires_at=expires_at,
+            jti=jti if isinstance(jti, str) else None,
+            issued_at=_issued_at(claims),
         )
+        self.check_in_force(token_facts)
+        return token_facts
+
+    def check_in_force(self, token: AccessToken) -> None:
+        """
+        Tell whether a verified token still counts; keys and tokens may be taken back meanwhile.
+
+        :raises TokenError: 20103 when its key is gone, 20101 when it was revoked.
+        """
+        if token.key_sid not in self.keys:
+            _refuse(ErrorCode.TOKEN_ISSUER_INVALID)
+        if self.revocations is not None and self.revocations.include(token):
+            _refuse(ErrorCode.TOKEN_INVALID)
 
 
 def mint_access_token(
@@ -169,6 +192,14 @@ def _check_times(claims: dict[str, Any], now: datetime, *, allow_expired: bool) 
     if max(starts, claims.get("nbf") or starts) > seconds + leeway:
         _refuse(ErrorCode.TOKEN_NOT_YET_VALID)
     return datetime.fromtimestamp(expires, UTC)
+
+
+def _issued_at(claims: dict[str, Any]) -> datetime | None:
+    starts = claims.get("iat")
+    if starts is None:
+        starts = claims.get("nbf")
+    # Times were checked; before 1970 nothing was issued.
+    return None if starts is None else datetime.fromtimestamp(max(0, starts), UTC)
 
 
 def _read_grants(grants: object) -> tuple[str | None, str]:

@@ -28,10 +28,10 @@ def room_resource(room: RoomRecord, base_url: str) -> dict[str, object]:
         "unused_room_timeout": settings.unused_room_timeout,
         "status_callback": settings.status_callback,
         "status_callback_method": settings.status_callback_method,
-        "date_created": _date(room.created_at),
-        "date_updated": _date(room.updated_at),
-        "end_time": _date(room.ended_at),
-        "duration": _duration(room.created_at, room.ended_at),
+        "date_created": date_text(room.created_at),
+        "date_updated": date_text(room.updated_at),
+        "end_time": date_text(room.ended_at),
+        "duration": duration_seconds(room.created_at, room.ended_at),
         "url": url,
         "links": {
             "participants": f"{url}/Participants",
@@ -51,11 +51,11 @@ def participant_resource(participant: ParticipantRecord, base_url: str) -> dict[
         "account_sid": participant.account_sid,
         "identity": participant.identity,
         "status": participant.status,
-        "date_created": _date(participant.created_at),
-        "date_updated": _date(participant.updated_at),
-        "start_time": _date(participant.created_at),
-        "end_time": _date(participant.ended_at),
-        "duration": _duration(participant.created_at, participant.ended_at),
+        "date_created": date_text(participant.created_at),
+        "date_updated": date_text(participant.updated_at),
+        "start_time": date_text(participant.created_at),
+        "end_time": date_text(participant.ended_at),
+        "duration": duration_seconds(participant.created_at, participant.ended_at),
         "url": url,
         "links": {
             "published_tracks": f"{url}/PublishedTracks",
@@ -76,16 +76,18 @@ def published_track_resource(track: TrackRecord, base_url: str) -> dict[str, obj
         "name": track.name,
         "kind": track.kind,
         "enabled": track.enabled,
-        "date_created": _date(track.created_at),
-        "date_updated": _date(track.updated_at),
+        "date_created": date_text(track.created_at),
+        "date_updated": date_text(track.updated_at),
         "url": f"{participant}/PublishedTracks/{track.sid}",
     }
 
 
-def _date(moment: datetime | None) -> str | None:
+def date_text(moment: datetime | None) -> str | None:
+    """Return an aware UTC time as the API writes it."""
     # Whole seconds: the Python library hands a date with a fraction on as a string.
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _duration(start: datetime, end: datetime | None) -> int | None:
+def duration_seconds(start: datetime, end: datetime | None) -> int | None:
+    """Return whole seconds between two times, or None before the second."""
     return None if end is None else max(0, (end - start) // timedelta(seconds=1))

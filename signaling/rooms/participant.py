@@ -35,6 +35,8 @@ class LeaveReason(Enum):
     PROTOCOL_ERROR = "protocol-error"
     """It sent what the signaling protocol does not allow."""
     ROOM_COMPLETED = "room-completed"
+    TOKEN_REVOKED = "token-revoked"
+    """Its access token was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

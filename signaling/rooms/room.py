@@ -76,6 +76,9 @@ class Room:
         self,
         *,
         sid: str,
+    :param recording_rules: The rules by which tracks are selected for recording.
+    :param reject_duplicates: Refuse an identity that is inside already, in place of letting the
+        newcomer replace it.
         settings: RoomSettings,
         ad_hoc: bool,
         rng: random.Random,
@@ -87,11 +90,14 @@ class Room:
         self.settings = settings
         self.ad_hoc = ad_hoc
         self._rng = rng
+        recording_rules: tuple[Rule, ...] = (),
+        reject_duplicates: bool = False,
         self._events: deque[RoomEvent] = deque()
         self._participants: dict[str, Participant] = {}
         self._sid_by_identity: dict[str, str] = {}
         self._ready_tracks = 0
         self._completed = False
+        self._reject_duplicates = reject_duplicates
         created_at = now if restored is None else restored.created_at
         self._lifetime_ends_at = created_at + ROOM_LIFETIME
         self._unused_ends_at: float | None = None
@@ -135,7 +141,8 @@ class Room:
         """
         Tell whether an identity could join now.
 
-        :raises ApiError: 53118 when the room has ended, 53105 when it is full.
+        :raises ApiError: 53118 when the room has ended, 53105 when it is full, 53205 when somebody
+            of this identity is connected and stays.
         """
         if self._completed:
             raise ApiError.of(ErrorCode.ROOM_COMPLETED)
@@ -153,6 +160,14 @@ class Room:
         rules: SubscribeRules,
         tracks: Iterable[TrackRequest] = (),
         tracks_revision: int | None = None,
+        older = self._participants.get(self._sid_by_identity.get(identity, ""))
+        if (
+            self._reject_duplicates
+            and older is not None
+            # Whoever reloads a page comes back as a newcomer while the old stay lingers.
+            and older.state is ParticipantState.CONNECTED
+        ):
+            raise ApiError.of(ErrorCode.DUPLICATE_IDENTITY)
         now: float,
     ) -> Participant:
         """

@@ -12,6 +12,7 @@ from router.node_events import PeerId
 from signaling.auth.access_token import AccessToken, TokenVerifier
 from signaling.errors import ApiError, ErrorCode, StorageError, TokenError
 from signaling.rooms import Participant, SubscribeRules
+from signaling.rules import EXCLUDE_ALL, INCLUDE_ALL
 from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
 
@@ -203,7 +204,7 @@ class RspConnection:
         self._tokens.verify(ice.token, self._clock.utc_now())
         servers = [
             IceServerOut(server.urls, server.username, server.credential)
-            for server in self._service.config.ice_servers
+            for server in self._service.ice_servers()
         ]
         self.send(Iced(servers))
 
@@ -242,6 +243,8 @@ class RspConnection:
             return
         if self._service.is_overloaded:
             raise ApiError.of(ErrorCode.SERVER_BUSY)
+        # Waiting for the store took a while.
+        self._tokens.check_in_force(token)
         live.room.check_admission(token.identity)
         self._join(connect, token, live)
         self._service.join_times.observe(self._clock.monotonic() - began_at)
@@ -279,6 +282,7 @@ class RspConnection:
                 tracks_revision=connect.participant.revision,
                 peer_id=peer_id,
                 make_link=make_link,
+                token=token,
             )
         except ApiError:
             if peer_id is not None:
@@ -336,9 +340,9 @@ def _first_offer(connect: Connect) -> DescriptionIn | None:
 def _subscribe_rules(subscribe: SubscribeIn | None) -> SubscribeRules:
     """Return the rules; without any a client receives everything, as the SDK's default says."""
     if subscribe is None:
-        return SubscribeRules(include_all=True)
+        return SubscribeRules()
     wanted = False
     for rule in subscribe.rules:
         if rule.all:
             wanted = rule.type == "include"
-    return SubscribeRules(include_all=wanted)
+    return SubscribeRules(rules=INCLUDE_ALL if wanted else EXCLUDE_ALL)

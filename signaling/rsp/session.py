@@ -104,6 +104,7 @@ _ERRORS = {
     LeaveReason.SESSION_EXPIRED: ErrorCode.PARTICIPANT_NOT_FOUND,
     LeaveReason.PROTOCOL_ERROR: ErrorCode.CLIENT_MESSAGE_INVALID,
     LeaveReason.MEDIA_FAILED: ErrorCode.MEDIA_CONNECTION_FAILED,
+    LeaveReason.TOKEN_REVOKED: ErrorCode.TOKEN_INVALID,
 }
 _STATUSES = {
     LeaveReason.ROOM_COMPLETED: "completed",

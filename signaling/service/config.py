@@ -1,8 +1,11 @@
 """What the room service and its views need to be told."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from signaling.rooms.settings import RoomSettings
+
+from .turn import TurnServers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,11 @@ class ServiceConfig:
     """When such clients shall try again, milliseconds; negative tells them to give up."""
     whip_connect_timeout: float = 30.0
     """Seconds within which the media of a WHIP or WHEP resource has to connect."""
+
+    turn: TurnServers | None = None
+    """For these each client is given a credential of its own."""
+    duplicate_identity: Literal["replace", "reject"] = "replace"
+    """Who stays when an identity joins again: the newcomer, or the one who is inside."""
 
     def __post_init__(self) -> None:
         if self.session_timeout <= 0 or self.page_closed_grace < 0:

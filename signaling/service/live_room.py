@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -16,6 +16,7 @@ from router.node_events import (
     SourceId,
     SourceRemoved,
 )
+from signaling.auth.access_token import AccessToken
 from signaling.rooms import (
     CompletionReason,
     LeaveReason,
@@ -37,10 +38,14 @@ from signaling.rooms import (
     TrackChanged,
     TrackPublished,
     TrackRequest,
+    TrackSubscribed,
     TrackUnpublished,
+    TrackUnsubscribed,
     TrackView,
 )
+from signaling.rules import INCLUDE_ALL, Rule, serialize_rules
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
+from signaling.storage.subscription_records import SubscriptionRecord
 
 from .clock import Clock
 from .media_node import MediaNode
@@ -86,6 +91,10 @@ class _Member:
     record: ParticipantRecord
     tracks: dict[str, TrackRecord]
     """The records of the published tracks, by SID."""
+    subscriptions: dict[str, SubscriptionRecord] = field(default_factory=dict)
+    """The records of what it is given, by SID."""
+    token: AccessToken | None
+    """What it was let in with."""
 
 
 class LiveRoom:
@@ -140,12 +149,14 @@ class LiveRoom:
         tracks_revision: int | None,
         peer_id: PeerId | None,
         make_link: Callable[[Participant], ParticipantLink],
+        token: AccessToken | None = None,
     ) -> Participant:
         """
         Let somebody in.
 
         :param peer_id: The participant's peer; the room closes it when the participant leaves.
         :param make_link: Makes what the participant is told through.
+        :param token: What it was let in with; when that is revoked, the participant leaves.
         :raises ApiError: 53118 when the room has ended, 53105 when it is full; the peer stays then.
         """
         participant = self.room.join(
@@ -167,8 +178,12 @@ class LiveRoom:
                 status="connected",
                 created_at=at,
                 updated_at=at,
+                subscribe_rules=(
+                    None if rules.rules == INCLUDE_ALL else serialize_rules(rules.rules)
+                ),
             ),
             tracks={},
+            token=token,
         )
         if peer_id is not None:
             self._bind_peer(participant.sid, peer_id)
@@ -204,6 +219,54 @@ class LiveRoom:
         )
         self.pump()
 
+    def set_subscribe_rules(
+        self, participant_sid: str, rules: tuple[Rule, ...]
+    ) -> ParticipantRecord:
+        """
+        Replace a participant's subscribe rules; return its row.
+
+        :raises ApiError: 53204 when the participant has left.
+        """
+        self.room.set_subscribe_rules(participant_sid, rules, self._clock.monotonic())
+        member, at = self._members[participant_sid], self._clock.utc_now()
+        record = member.record = replace(
+            member.record,
+            subscribe_rules=serialize_rules(rules),
+            subscribe_rules_created_at=member.record.subscribe_rules_created_at or at,
+            subscribe_rules_updated_at=at,
+        )
+        self._recorder.put(record)
+        self.pump()
+        return record
+
+    def override_subscription(self, participant_sid: str, track_sid: str, *, wanted: bool) -> None:
+        """
+        Give a participant a single track, or take it, until its rules are replaced.
+
+        :raises ApiError: 53204, 20404 or 53117, as :meth:`Room.override_subscription`.
+        """
+        now = self._clock.monotonic()
+        self.room.override_subscription(participant_sid, track_sid, wanted=wanted, now=now)
+        self.pump()
+
+    def set_recording_rules(self, rules: tuple[Rule, ...]) -> RoomRecord:
+        """
+        Replace the recording rules; return the room's row.
+
+        :raises ApiError: 53118 when the room has ended.
+        """
+        self.room.set_recording_rules(rules, self._clock.monotonic())
+        at = self._clock.utc_now()
+        record = self.record = replace(
+            self.record,
+            recording_rules=serialize_rules(rules),
+            recording_rules_created_at=self.record.recording_rules_created_at or at,
+            recording_rules_updated_at=at,
+        )
+        self._recorder.put(record)
+        self.pump()
+        return record
+
     def lose_connection(self, participant_sid: str, *, grace: float) -> None:
         """Let a participant's grace period begin."""
         self.room.lose_connection(participant_sid, grace=grace, now=self._clock.monotonic())
@@ -220,6 +283,12 @@ class LiveRoom:
         self.room.leave(participant_sid, reason, self._clock.monotonic())
         self.pump()
         return None if member is None else member.record
+
+    def end_tokens(self, revoked: Callable[[AccessToken], bool]) -> None:
+        """Let those out whose access tokens were taken back."""
+        for participant_sid, member in tuple(self._members.items()):
+            if member.token is not None and revoked(member.token):
+                self.leave(participant_sid, LeaveReason.TOKEN_REVOKED)
 
     def complete(self, reason: CompletionReason) -> None:
         """End the room."""
@@ -382,6 +451,10 @@ class LiveRoom:
                 self._record_track(event.participant_sid, event.track, first=False)
             case TrackUnpublished():
                 self._record_unpublished(event.participant_sid, event.track.sid)
+            case TrackSubscribed():
+                self._record_subscribed(event)
+            case TrackUnsubscribed():
+                self._record_unsubscribed(event)
             case RoomCompleted():
                 at = self._clock.utc_now()
                 self.record = replace(self.record, status="completed", updated_at=at, ended_at=at)
@@ -426,3 +499,24 @@ class LiveRoom:
         record = member.tracks.pop(track_sid, None) if member is not None else None
         if record is not None:
             self._recorder.put(replace(record, unpublished_at=self._clock.utc_now()))
+
+    def _record_subscribed(self, event: TrackSubscribed) -> None:
+        member = self._members.get(event.participant_sid)
+        if member is None:
+            return
+        record = member.subscriptions[event.subscription_sid] = SubscriptionRecord(
+            sid=event.subscription_sid,
+            participant_sid=event.participant_sid,
+            publisher_sid=event.publisher_sid,
+            track_sid=event.track_sid,
+            created_at=self._clock.utc_now(),
+        )
+        self._recorder.put(record)
+
+    def _record_unsubscribed(self, event: TrackUnsubscribed) -> None:
+        member = self._members.get(event.participant_sid)
+        record = (
+            member.subscriptions.pop(event.subscription_sid, None) if member is not None else None
+        )
+        if record is not None:
+            self._recorder.put(replace(record, ended_at=self._clock.utc_now()))

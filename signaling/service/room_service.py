@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from router.node_events import NodeEvent, PeerId
+from signaling.auth.access_token import AccessToken
 from signaling.errors import ApiError, ErrorCode, NameTaken, StorageError
 from signaling.ids import is_sid, new_room_sid
 from signaling.rooms import (
@@ -24,7 +25,7 @@ from signaling.storage.records import ParticipantRecord, RoomRecord
 from signaling.storage.store import Store
 
 from .clock import Clock, SystemClock
-from .config import ServiceConfig
+from .config import IceServer, ServiceConfig
 from .join_times import JoinTimes
 from .live_room import LiveRoom
 from .media_node import MediaNode
@@ -32,6 +33,7 @@ from .recorder import Recorder
 from .timers import TimerQueue
 
 ROOM_NAME_LENGTH_MAX = 128
+from .turn import LIFETIME_MAX
 """Characters."""
 CLOSE_SERVICE_RESTART = 1012
 """WebSocket close code of a server that goes away (RFC 6455 registry); clients resume elsewhere."""
@@ -233,8 +235,25 @@ class RoomService:
     async def room_to_join(self, requested: str | None, *, granted: str | None) -> LiveRoom:
         """
         Return the room that a client asks for; make it when it is unknown and that is allowed.
+    def end_tokens(self, revoked: Callable[[AccessToken], bool]) -> None:
+        """Let everybody out whose access token was taken back."""
+        for live in tuple(self._live.values()):
+            live.end_tokens(revoked)
+
 
         :param requested: Name or SID; None for the granted room, or a new one without a name.
+    def ice_servers(self) -> tuple[IceServer, ...]:
+        """Return what a client is told to use, with a TURN credential of its own."""
+        turn = self.config.turn
+        if turn is None:
+            return self.config.ice_servers
+        minted = turn.issue(now=self.clock.utc_now(), lifetime=LIFETIME_MAX, rng=self.rng)
+        relays = IceServer(
+            urls=turn.turn_urls, username=minted.username, credential=minted.password
+        )
+        servers = (IceServer(urls=turn.stun_urls), relays)
+        return (*self.config.ice_servers, *(server for server in servers if server.urls))
+
         :param granted: Name or SID of the only room that the access token admits to, if any.
         :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
         """
@@ -358,6 +377,8 @@ class RoomService:
         self._live[live.sid] = live
         self._sid_by_name[record.name] = live.sid
         live.pump()
+                recording_rules=recording_rules_of(record),
+                reject_duplicates=self.config.duplicate_identity == "reject",
         return live
 
     def _find(self, name_or_sid: str) -> LiveRoom | None:

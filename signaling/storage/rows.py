@@ -12,8 +12,8 @@ _SETTINGS = {field.name for field in dataclasses.fields(RoomSettings)}
 _TUPLES = {"video_codecs"}
 
 
-def row_of(record: RoomRecord | ParticipantRecord | TrackRecord) -> dict[str, Any]:
-    """Return the column values of a record."""
+def row_of(record: Any) -> dict[str, Any]:
+    """Return the column values of a record, a dataclass."""
     row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     if isinstance(record, RoomRecord):
         row["settings"] = json.dumps(dataclasses.asdict(record.settings), separators=(",", ":"))

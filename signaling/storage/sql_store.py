@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from signaling.errors import NameTaken, StorageError
 from signaling.ids import AccountSid
 from signaling.storage import schema
+from signaling.storage.files import make_private
+from signaling.storage.key_queries import KeyQueries
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 from signaling.storage.rows import participant_of, room_of, row_of, track_of
 from signaling.storage.store import (
@@ -50,7 +52,7 @@ _PRAGMAS = (
 )
 
 
-class SqlStore:
+class SqlStore(KeyQueries, SubscriptionQueries):
     """
     A :class:`~signaling.storage.store.Store` in one SQLite file; made by :meth:`open`.
 
@@ -98,6 +100,7 @@ class SqlStore:
             await self._engine.dispose()
 
     # Writing.
+        make_private(parsed.database)
 
     async def add_room(self, room: RoomRecord) -> None:
         async with self._transaction() as connection:

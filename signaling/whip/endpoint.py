@@ -22,6 +22,7 @@ from signaling.auth.access_token import AccessToken, TokenVerifier
 from signaling.errors import ApiError, ErrorCode, StorageError, TokenError
 from signaling.rest.message import BodyTooLarge, Request, Response, json_response
 from signaling.rooms import Participant, SubscribeRules, TrackRequest
+from signaling.rules import EXCLUDE_ALL
 from signaling.service.config import IceServer
 from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
@@ -62,6 +63,7 @@ _STATUSES: dict[int, int] = {
     ErrorCode.ROOM_NOT_FOUND: 404,
     ErrorCode.ROOM_COMPLETED: 404,
     ErrorCode.ROOM_FULL: 409,
+    ErrorCode.DUPLICATE_IDENTITY: 409,
     ErrorCode.SERVER_BUSY: 503,
     ErrorCode.ROOM_CREATE_FAILED: 503,
 }
@@ -171,9 +173,13 @@ class WhipEndpoint:
         offer = await _read_text(request)
         live = await self._room_to_join(room, token)
         try:
+            # Reading the offer and waiting for the store took a while.
+            self._tokens.check_in_force(token)
             live.room.check_admission(token.identity)
             if self._service.is_overloaded:
                 raise ApiError.of(ErrorCode.SERVER_BUSY)
+        except TokenError as error:
+            raise _unauthorized(error) from None
         except ApiError as error:
             raise _refused(error) from None
         peer_id, answer = self._make_peer(live, offer)
@@ -191,7 +197,7 @@ class WhipEndpoint:
             "Accept-Patch": FRAGMENT,
         }
         links = [
-            _link(server, url) for server in self._service.config.ice_servers for url in server.urls
+            _link(server, url) for server in self._service.ice_servers() for url in server.urls
         ]
         if links:
             headers["Link"] = ", ".join(links)
@@ -201,10 +207,7 @@ class WhipEndpoint:
         try:
             return self._tokens.verify(bearer, self._service.clock.utc_now())
         except TokenError as error:
-            status = _STATUSES.get(error.code, 401)
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            headers = challenge if status == 401 else {}
-            raise Problem(status, error.message, code=error.code, headers=headers) from None
+            raise _unauthorized(error) from None
 
     async def _room_to_join(self, room: str, token: AccessToken) -> LiveRoom:
         try:
@@ -272,6 +275,7 @@ class WhipEndpoint:
             tracks_revision=None,
             peer_id=peer_id,
             make_link=make_link,
+            token=token,
         )
         return self._resources[key]
 
@@ -337,7 +341,8 @@ class WhipEndpoint:
 
 
 _REFUSED_OFFER = int(ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED)
-_PUBLISHER_RULES = SubscribeRules(include_all=False)
+# Neither has anything that could receive more, whatever rules it is given later.
+_PUBLISHER_RULES = SubscribeRules(rules=EXCLUDE_ALL, kinds=frozenset())
 _VIEWER_RULES = SubscribeRules(kinds=frozenset({MediaKind.AUDIO, MediaKind.VIDEO}))
 
 
@@ -413,6 +418,14 @@ def _options(methods: str, headers: Mapping[str, str]) -> Response:
 
 def _method_not_allowed(methods: str) -> Problem:
     return Problem(405, f"allowed are {methods}", headers={"Allow": methods})
+
+
+def _unauthorized(error: TokenError) -> Problem:
+    status = _STATUSES.get(error.code, 401)
+    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return Problem(
+        status, error.message, code=error.code, headers=challenge if status == 401 else {}
+    )
 
 
 def _refused(error: ApiError) -> Problem:

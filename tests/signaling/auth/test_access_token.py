@@ -94,6 +94,8 @@ def test_minted_token_verifies(room: str | None) -> None:
         key_sid=KEY,
         account_sid=ACCOUNT,
         expires_at=NOW + timedelta(hours=1),
+        jti=f"{KEY}-{int(NOW.timestamp())}",
+        issued_at=NOW.replace(microsecond=0),
     )
 
 
