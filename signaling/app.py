@@ -1,12 +1,14 @@
 """Puts the parts of the server together, starts them in order and takes them down in reverse."""
 
 import asyncio
+import ipaddress
 import os
 import random
 import signal
 import sys
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -31,16 +33,21 @@ from signaling.metrics.collector import ParlourCollector
 from signaling.network import has_ipv6, own_addresses
 from signaling.rest import RestApi, RestConfig, http1
 from signaling.rest.keys import KeyHandlers
+from signaling.rest.room_events import event_routes
 from signaling.rest.room_parameters import RoomLimits
 from signaling.rest.route import Route
+from signaling.rest.rule_handlers import RuleHandlers
 from signaling.rest.traversal_tokens import TraversalTokenHandlers
 from signaling.rooms.settings import RoomSettings
 from signaling.rsp import SignalingHandler
 from signaling.service import IceServer, RoomService, ServiceConfig
 from signaling.service.access_control import AccessControl
+from signaling.service.rule_commands import RuleCommands
 from signaling.service.turn import TurnServers
+from signaling.service.retention import Retention
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
+from signaling.webhooks import WebhookConfig, Webhooks
 from signaling.whip import WhipEndpoint
 from signaling.whip.http1 import routes as whip_routes
 
@@ -82,6 +89,7 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         turn=turn_servers_of(settings),
         duplicate_identity=settings.duplicate_identity,
         busy_retry_after_ms=settings.busy_retry_after_ms,
+        minute=settings.minute_seconds,
         whip_connect_timeout=settings.whip_connect_timeout,
     )
 
@@ -91,6 +99,16 @@ def turn_servers_of(settings: Settings) -> TurnServers | None:
     if not settings.turn_urls:
         return None
     return TurnServers(urls=settings.turn_urls, secret=settings.turn_secret.get_secret_value())
+
+
+def webhook_config_of(settings: Settings, account: Account) -> WebhookConfig:
+    """Return the webhooks' part of the settings."""
+    return WebhookConfig(
+        account_sid=account.account_sid,
+        auth_token=account.auth_token,
+        allow=tuple(ipaddress.ip_network(network) for network in settings.callback_allow),
+        allow_loopback=settings.dev,
+    )
 
 
 def _announced(settings: Settings, *, ipv6: bool) -> tuple[str, ...]:
@@ -143,6 +161,7 @@ class Server:
         service = RoomService(
             node=node, store=store, config=service_config_of(settings, account), rng=self._rng
         )
+        await self._start_webhooks(service, store)
         await service.start()
         self.service, self.store = service, store
         self._stack.push_async_callback(service.close)
@@ -240,6 +259,10 @@ class Server:
         """Return the REST resources that have modules of their own."""
         account_sid = self._account.account_sid
         return [
+            *RuleHandlers(
+                service=service, store=store, rules=RuleCommands(service=service, store=store)
+            ).routes(),
+            *event_routes(service, store),
             *KeyHandlers(account_sid=account_sid, access=access, store=store).routes(),
             *TraversalTokenHandlers(
                 account_sid=account_sid,
@@ -278,6 +301,22 @@ class Server:
             raise ConfigError(f"cannot bind UDP port {ports} for media: {reason}") from error
         _log.info("media served", port=config.port, threads=config.threads)
         return node
+
+    async def _start_webhooks(self, service: RoomService, store: SqlStore) -> None:
+        settings = self._settings
+        webhooks = Webhooks(
+            config=webhook_config_of(settings, self._account),
+            service=service,
+            store=store,
+            rng=self._rng,
+        )
+        self._stack.push_async_callback(webhooks.close)
+        await webhooks.start()
+        if settings.retention_days:
+            keep = timedelta(days=settings.retention_days)
+            retention = Retention(store=store, clock=service.clock, keep=keep)
+            self._stack.push_async_callback(retention.close)
+            retention.start()
 
     async def _listen(self, routes: Iterable[web.RouteDef], host: str, port: int) -> int:
         """Serve routes on an address and return the port."""

@@ -10,6 +10,7 @@ RoomSid = NewType("RoomSid", str)
 ParticipantSid = NewType("ParticipantSid", str)
 TrackSid = NewType("TrackSid", str)
 RequestSid = NewType("RequestSid", str)
+SubscriptionSid = NewType("SubscriptionSid", str)
 
 _SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}", re.ASCII)
 
@@ -44,15 +45,45 @@ def new_track_sid(rng: random.Random) -> TrackSid:
     return TrackSid(_new_sid("MT", rng))
 
 
+def new_subscription_sid(rng: random.Random) -> SubscriptionSid:
+    """Return a fresh SID of a subscription (``SB``), which only the store knows."""
+    return SubscriptionSid(_new_sid("SB", rng))
+
+
+def new_event_sid(rng: random.Random) -> str:
+    """Return a fresh SID of a room's event (``EV``)."""
+    return _new_sid("EV", rng)
+
+
 def new_request_sid(rng: random.Random) -> RequestSid:
     """Return a fresh request SID (``RQ``), for logs and the ``Twilio-Request-Id`` header."""
     return RequestSid(_new_sid("RQ", rng))
 
 
-def _new_sid(prefix: str, rng: random.Random) -> str:
-    return f"{prefix}{rng.getrandbits(128):032x}"
+def new_recording_sid(rng: random.Random) -> str:
+    """Return a fresh recording SID (``RT``)."""
+    return _new_sid("RT", rng)
+
+
+def new_composition_sid(rng: random.Random) -> str:
+    """Return a fresh composition SID (``CJ``)."""
+    return _new_sid("CJ", rng)
+
+
+def new_composition_hook_sid(rng: random.Random) -> str:
+    """Return a fresh composition hook SID (``HK``)."""
+    return _new_sid("HK", rng)
+
+
+def new_transcription_name(rng: random.Random) -> str:
+    """Return a fresh ``ttid``, the name of a transcription."""
+    return f"video_transcriptions_{rng.getrandbits(128):032x}"
+
+
 def new_revocation_sid(rng: random.Random) -> str:
     """Return a fresh SID of a revocation (``RV``)."""
     return _new_sid("RV", rng)
 
 
+def _new_sid(prefix: str, rng: random.Random) -> str:
+    return f"{prefix}{rng.getrandbits(128):032x}"

@@ -11,6 +11,7 @@ from signaling.rest.resources import (
     room_resource,
 )
 from signaling.rest.room_parameters import RoomLimits, read_room_settings
+from signaling.rest.rule_parameters import read_first_recording_rules
 from signaling.rest.service import RestService
 from signaling.storage.records import ParticipantRecord, RoomRecord
 from signaling.storage.store import ParticipantFilter, RoomFilter, Store
@@ -34,7 +35,9 @@ class Handlers:
         self._limits = limits
 
     async def create_room(self, call: Call) -> Response:
-        room = await self._service.create_room(read_room_settings(call.given, self._limits))
+        settings = read_room_settings(call.given, self._limits)
+        rules = read_first_recording_rules(call.given, settings.type)
+        room = await self._service.create_room(settings, recording_rules=rules)
         return json_response(201, room_resource(room, call.base_url))
 
     async def list_rooms(self, call: Call) -> Response:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from signaling.errors import ApiError, ErrorCode
 from signaling.rest.parameters import Parameters
+from signaling.rooms.recording_rules import TYPES_WITHOUT_RECORDING
 from signaling.rooms.settings import RoomSettings
 
 NAME_MAX_CHARACTERS = 128
@@ -15,7 +16,6 @@ GROUP_PARTICIPANTS_MAX = 50
 LARGE_ROOM_TRACKS_MAX = 16
 GROUP_TRACKS_MAX = 170
 PARTICIPANTS_MAX = {"group-small": 4, "peer-to-peer": 10, "go": 2}
-TYPES_WITHOUT_RECORDING = frozenset({"peer-to-peer", "go"})
 ROOM_TYPES = frozenset({"group", *PARTICIPANTS_MAX})
 REGIONS = frozenset({"gll", "au1", "br1", "de1", "ie1", "in1", "jp1", "sg1", "us1", "us2"})
 VIDEO_CODECS = ("VP8", "H264")
@@ -52,7 +52,6 @@ def read_room_settings(given: Parameters, limits: RoomLimits) -> RoomSettings:
     given.boolean("EnableTurn", True)
     given.boolean("LargeRoom", False)
     given.boolean("TranscribeParticipantsOnConnect", False)
-    _check_json(given, "RecordingRules", list, ErrorCode.RECORDING_RULES_INVALID)
     _check_json(given, "TranscriptionsConfiguration", dict, ErrorCode.INVALID_PARAMETER)
     max_participants = given.integer(
         "MaxParticipants",

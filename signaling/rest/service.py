@@ -3,13 +3,16 @@
 from typing import Protocol
 
 from signaling.rooms.settings import RoomSettings
+from signaling.rules import Rule
 from signaling.storage.records import ParticipantRecord, RoomRecord
 
 
 class RestService(Protocol):
     """Commands to the rooms. All raise ``ApiError`` when they are refused."""
 
-    async def create_room(self, settings: RoomSettings) -> RoomRecord:
+    async def create_room(
+        self, settings: RoomSettings, *, recording_rules: tuple[Rule, ...] | None = None
+    ) -> RoomRecord:
         """Make a room; 53113 when its name is taken."""
 
     async def complete_room(self, room_sid: str) -> RoomRecord:

@@ -9,6 +9,8 @@ from .events import (
     ParticipantReconnecting,
     PublicationFailed,
     PublicationsChanged,
+    RecordingUnwanted,
+    RecordingWanted,
     RoomCompleted,
     RoomCreated,
     RoomEvent,
@@ -17,7 +19,9 @@ from .events import (
     SubscriptionStopped,
     TrackChanged,
     TrackPublished,
+    TrackSubscribed,
     TrackUnpublished,
+    TrackUnsubscribed,
 )
 from .participant import LeaveReason, Participant, ParticipantState, ParticipantView
 from .publication import Publication, PublicationState, TrackPriority, TrackRequest, TrackView
@@ -40,6 +44,8 @@ __all__ = [
     "PublicationFailed",
     "PublicationState",
     "PublicationsChanged",
+    "RecordingUnwanted",
+    "RecordingWanted",
     "RestoredRoom",
     "Room",
     "RoomCompleted",
@@ -55,6 +61,8 @@ __all__ = [
     "TrackPriority",
     "TrackPublished",
     "TrackRequest",
+    "TrackSubscribed",
     "TrackUnpublished",
+    "TrackUnsubscribed",
     "TrackView",
 ]

@@ -153,3 +153,40 @@ class SubscriptionsChanged(RoomEvent):
     """The subscriber's list of received tracks has a new revision."""
 
     participant_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackSubscribed(RoomEvent):
+    """A participant is given a track, whether or not its media has arrived."""
+
+    participant_sid: str
+    """The subscriber."""
+    subscription_sid: str
+    publisher_sid: str
+    track_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackUnsubscribed(RoomEvent):
+    """A participant who stays is no longer given a track; one who leaves keeps its last state."""
+
+    participant_sid: str
+    """The subscriber."""
+    subscription_sid: str
+    track_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingWanted(RoomEvent):
+    """The recording rules select a track: a recording of it begins, where something records."""
+
+    participant_sid: str
+    track_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingUnwanted(RoomEvent):
+    """The recording rules select a track no more, or it is gone; its recording is over."""
+
+    participant_sid: str
+    track_sid: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from router.node_events import MediaKind, SourceId
+from signaling.rules import Candidate
 
 from .publication import Publication, PublicationState, TrackView
 from .subscription import SubscribeRules, Subscription
@@ -34,9 +35,9 @@ class LeaveReason(Enum):
     """Its media session cannot go on."""
     PROTOCOL_ERROR = "protocol-error"
     """It sent what the signaling protocol does not allow."""
-    ROOM_COMPLETED = "room-completed"
     TOKEN_REVOKED = "token-revoked"
     """Its access token was taken back."""
+    ROOM_COMPLETED = "room-completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,15 @@ class Participant:
     """Everything that it sends, also what it has not declared as a track."""
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     """By track SID."""
+    overrides: dict[str, bool] = field(default_factory=dict)
+    """Tracks by SID that are wanted or not, whatever the rules say."""
+
+    def wants(self, track: Candidate) -> bool:
+        """Return whether the participant is to receive a track of another one."""
+        if track.kind not in self.rules.kinds:
+            return False
+        override = self.overrides.get(track.sid)
+        return self.rules.admit(track) if override is None else override
 
     def ready_publications(self) -> list[Publication]:
         """Return the publications that others can see."""
@@ -87,6 +97,16 @@ class Participant:
             if self.sources[source_id] == wanted:
                 return source_id
         return None
+
+    def candidate(self, publication: Publication) -> Candidate:
+        """Return one of the participant's publications as rules look at it."""
+        return Candidate(
+            sid=publication.sid,
+            name=publication.name,
+            kind=publication.kind,
+            publisher_sid=self.sid,
+            publisher_identity=self.identity,
+        )
 
     def view(self) -> ParticipantView:
         """Return what others see now."""

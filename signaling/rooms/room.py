@@ -8,12 +8,13 @@ impossible raise; nothing that a client may send does.
 
 import random
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from router.node_events import MediaKind, SourceId
 from signaling.errors import ApiError, ErrorCode
-from signaling.ids import new_participant_sid, new_track_sid
+from signaling.ids import new_participant_sid, new_subscription_sid, new_track_sid
+from signaling.rules import Rule
 
 from .events import (
     CompletionReason,
@@ -24,6 +25,8 @@ from .events import (
     ParticipantReconnecting,
     PublicationFailed,
     PublicationsChanged,
+    RecordingUnwanted,
+    RecordingWanted,
     RoomCompleted,
     RoomCreated,
     RoomEvent,
@@ -32,7 +35,9 @@ from .events import (
     SubscriptionStopped,
     TrackChanged,
     TrackPublished,
+    TrackSubscribed,
     TrackUnpublished,
+    TrackUnsubscribed,
 )
 from .participant import LeaveReason, Participant, ParticipantState, ParticipantView
 from .publication import (
@@ -42,6 +47,7 @@ from .publication import (
     TrackRequest,
     check_name,
 )
+from .recording_rules import wants_recording
 from .settings import RoomSettings
 from .subscription import SubscribeRules, Subscription
 
@@ -58,7 +64,9 @@ class RestoredRoom:
     created_at: float
     """On this run's monotonic clock; normally before its start, so perhaps negative."""
     was_used: bool
-    """Whether anybody ever joined: it counts as empty from now on, not as unused."""
+    """Whether anybody ever joined: its empty timer counts then, not the one of unused rooms."""
+    emptied_at: float | None = None
+    """When the last one left, on the same clock; None counts from now."""
 
 
 class Room:
@@ -70,34 +78,40 @@ class Room:
     :param ad_hoc: Whether a client made it by joining; it ends with its last participant then.
     :param rng: Source of SIDs.
     :param restored: Given when the room existed before this run.
+    :param minute: Length in seconds of the minutes in which the timeouts are given.
+    :param recording_rules: The rules by which tracks are selected for recording.
+    :param reject_duplicates: Refuse an identity that is inside already, in place of letting the
+        newcomer replace it.
     """
 
     def __init__(
         self,
         *,
         sid: str,
-    :param recording_rules: The rules by which tracks are selected for recording.
-    :param reject_duplicates: Refuse an identity that is inside already, in place of letting the
-        newcomer replace it.
         settings: RoomSettings,
         ad_hoc: bool,
         rng: random.Random,
         now: float,
         restored: RestoredRoom | None = None,
+        minute: float = 60.0,
+        recording_rules: tuple[Rule, ...] = (),
+        reject_duplicates: bool = False,
     ) -> None:
         self.sid = sid
         self.name = settings.unique_name if settings.unique_name is not None else sid
         self.settings = settings
         self.ad_hoc = ad_hoc
+        self._minute = minute
+        self._reject_duplicates = reject_duplicates
         self._rng = rng
-        recording_rules: tuple[Rule, ...] = (),
-        reject_duplicates: bool = False,
         self._events: deque[RoomEvent] = deque()
         self._participants: dict[str, Participant] = {}
         self._sid_by_identity: dict[str, str] = {}
         self._ready_tracks = 0
+        self._recording_rules = recording_rules
+        # The SIDs of the tracks that the recording rules select.
+        self._recorded: set[str] = set()
         self._completed = False
-        self._reject_duplicates = reject_duplicates
         created_at = now if restored is None else restored.created_at
         self._lifetime_ends_at = created_at + ROOM_LIFETIME
         self._unused_ends_at: float | None = None
@@ -105,9 +119,10 @@ class Room:
         if restored is None:
             self._events.append(RoomCreated(at=now))
         if restored is not None and restored.was_used:
-            self._empty_ends_at = now + self._empty_timeout
+            emptied_at = now if restored.emptied_at is None else restored.emptied_at
+            self._empty_ends_at = emptied_at + self._empty_timeout
         elif not ad_hoc:
-            self._unused_ends_at = created_at + 60.0 * settings.unused_room_timeout
+            self._unused_ends_at = created_at + minute * settings.unused_room_timeout
         else:
             # Made by a client that is about to join; should its media be refused, nobody stays.
             self._unused_ends_at = created_at + AD_HOC_JOIN_TIMEOUT
@@ -129,6 +144,11 @@ class Room:
         """Return the number of published tracks."""
         return self._ready_tracks
 
+    @property
+    def recorded_tracks(self) -> frozenset[str]:
+        """Return the SIDs of the tracks that the recording rules select."""
+        return frozenset(self._recorded)
+
     def participant(self, participant_sid: str) -> Participant | None:
         """Return a participant who is inside, or None."""
         return self._participants.get(participant_sid)
@@ -146,6 +166,14 @@ class Room:
         """
         if self._completed:
             raise ApiError.of(ErrorCode.ROOM_COMPLETED)
+        older = self._participants.get(self._sid_by_identity.get(identity, ""))
+        if (
+            self._reject_duplicates
+            and older is not None
+            # Whoever reloads a page comes back as a newcomer while the old stay lingers.
+            and older.state is ParticipantState.CONNECTED
+        ):
+            raise ApiError.of(ErrorCode.DUPLICATE_IDENTITY)
         # The older stay of the same identity makes way for the newcomer.
         inside = len(self._participants) - (identity in self._sid_by_identity)
         if inside >= self.settings.max_participants:
@@ -160,14 +188,6 @@ class Room:
         rules: SubscribeRules,
         tracks: Iterable[TrackRequest] = (),
         tracks_revision: int | None = None,
-        older = self._participants.get(self._sid_by_identity.get(identity, ""))
-        if (
-            self._reject_duplicates
-            and older is not None
-            # Whoever reloads a page comes back as a newcomer while the old stay lingers.
-            and older.state is ParticipantState.CONNECTED
-        ):
-            raise ApiError.of(ErrorCode.DUPLICATE_IDENTITY)
         now: float,
     ) -> Participant:
         """
@@ -227,6 +247,54 @@ class Room:
             self._publications_changed(participant, now)
         if seen_by_others:
             self._changed(participant, now)
+
+    def set_subscribe_rules(
+        self, participant_sid: str, rules: tuple[Rule, ...], now: float
+    ) -> None:
+        """
+        Replace a participant's rules; what single tracks were told apart from them is void.
+
+        :raises ApiError: 53204 when the participant has left.
+        """
+        participant = self._participants.get(participant_sid)
+        if participant is None:
+            raise ApiError.of(ErrorCode.PARTICIPANT_NOT_FOUND)
+        participant.rules = replace(participant.rules, rules=rules)
+        participant.overrides.clear()
+        self._evaluate(participant, now)
+
+    def override_subscription(
+        self, participant_sid: str, track_sid: str, *, wanted: bool, now: float
+    ) -> None:
+        """
+        Give or take a single track, until the rules are replaced.
+
+        :raises ApiError: 53204 when the participant has left, 20404 when nobody else publishes the
+            track, 53117 when the participant cannot receive its kind.
+        """
+        participant = self._participants.get(participant_sid)
+        if participant is None:
+            raise ApiError.of(ErrorCode.PARTICIPANT_NOT_FOUND)
+        track = next((p for _, p in self._offered_to(participant) if p.sid == track_sid), None)
+        if track is None:
+            raise ApiError.of(ErrorCode.NOT_FOUND)
+        if wanted and track.kind not in participant.rules.kinds:
+            raise ApiError.of(ErrorCode.SUBSCRIPTION_NOT_SUPPORTED)
+        participant.overrides[track_sid] = wanted
+        self._evaluate(participant, now)
+
+    def set_recording_rules(self, rules: tuple[Rule, ...], now: float) -> None:
+        """
+        Replace the recording rules.
+
+        :raises ApiError: 53118 when the room has ended.
+        """
+        if self._completed:
+            raise ApiError.of(ErrorCode.ROOM_COMPLETED)
+        self._recording_rules = rules
+        for participant in self._participants.values():
+            for publication in participant.ready_publications():
+                self._select_for_recording(participant, publication, now)
 
     def add_source(
         self,
@@ -353,7 +421,7 @@ class Room:
 
     @property
     def _empty_timeout(self) -> float:
-        return 0.0 if self.ad_hoc else 60.0 * self.settings.empty_room_timeout
+        return 0.0 if self.ad_hoc else self._minute * self.settings.empty_room_timeout
 
     def _become_empty(self, now: float) -> None:
         if self._empty_timeout > 0:
@@ -438,6 +506,7 @@ class Room:
         for subscriber in self._participants.values():
             if subscriber.sid != participant.sid:
                 self._match(subscriber, participant, publication, now)
+        self._select_for_recording(participant, publication, now)
         self._join_source(participant, publication, now)
         return True
 
@@ -472,7 +541,12 @@ class Room:
         if publication.source_id is not None:
             self._detach_source(participant, publication, now, source_ended=False)
         for subscriber in self._participants.values():
-            subscriber.subscriptions.pop(publication.sid, None)
+            subscriber.overrides.pop(publication.sid, None)
+            subscription = subscriber.subscriptions.pop(publication.sid, None)
+            if subscription is not None:
+                self._unsubscribed(subscriber, subscription, now)
+        if publication.sid in self._recorded:
+            self._end_recording(participant, publication, now)
         self._events.append(
             TrackUnpublished(at=now, participant_sid=participant.sid, track=publication.view())
         )
@@ -482,12 +556,57 @@ class Room:
     def _match(
         self, subscriber: Participant, owner: Participant, publication: Publication, now: float
     ) -> None:
-        if not subscriber.rules.admit(publication.kind):
+        if not subscriber.wants(owner.candidate(publication)):
             return
-        subscription = Subscription(track_sid=publication.sid, publisher_sid=owner.sid)
+        subscription = Subscription(
+            sid=new_subscription_sid(self._rng),
+            track_sid=publication.sid,
+            publisher_sid=owner.sid,
+        )
         subscriber.subscriptions[publication.sid] = subscription
+        self._events.append(
+            TrackSubscribed(
+                at=now,
+                participant_sid=subscriber.sid,
+                subscription_sid=subscription.sid,
+                publisher_sid=owner.sid,
+                track_sid=publication.sid,
+            )
+        )
         if publication.source_id is not None:
             self._start(subscriber, subscription, publication.source_id, now)
+
+    def _offered_to(self, subscriber: Participant) -> Iterator[tuple[Participant, Publication]]:
+        for owner in self._participants.values():
+            if owner.sid != subscriber.sid:
+                for publication in owner.ready_publications():
+                    yield owner, publication
+
+    def _evaluate(self, subscriber: Participant, now: float) -> None:
+        offered = list(self._offered_to(subscriber))
+        # What stops goes first, so that its slots serve what starts.
+        for owner, publication in offered:
+            subscription = subscriber.subscriptions.get(publication.sid)
+            if subscription is not None and not subscriber.wants(owner.candidate(publication)):
+                del subscriber.subscriptions[publication.sid]
+                if subscription.source_id is not None:
+                    self._stop(subscriber, subscription, now, source_ended=False)
+                self._unsubscribed(subscriber, subscription, now)
+        for owner, publication in offered:
+            if publication.sid not in subscriber.subscriptions:
+                self._match(subscriber, owner, publication, now)
+
+    def _unsubscribed(
+        self, subscriber: Participant, subscription: Subscription, now: float
+    ) -> None:
+        self._events.append(
+            TrackUnsubscribed(
+                at=now,
+                participant_sid=subscriber.sid,
+                subscription_sid=subscription.sid,
+                track_sid=subscription.track_sid,
+            )
+        )
 
     def _join_source(self, owner: Participant, publication: Publication, now: float) -> None:
         source_id = owner.source_of(publication)
@@ -508,21 +627,8 @@ class Room:
         publication.source_id = None
         for subscriber in self._participants.values():
             subscription = subscriber.subscriptions.get(publication.sid)
-            if subscription is None or subscription.source_id is None:
-                continue
-            self._events.append(
-                SubscriptionStopped(
-                    at=now,
-                    participant_sid=subscriber.sid,
-                    track_sid=publication.sid,
-                    source_id=subscription.source_id,
-                    source_ended=source_ended,
-                )
-            )
-            subscription.source_id = None
-            if subscription.receiver_id is not None:
-                subscription.receiver_id = None
-                self._subscriptions_changed(subscriber, now)
+            if subscription is not None and subscription.source_id is not None:
+                self._stop(subscriber, subscription, now, source_ended=source_ended)
 
     def _start(
         self, subscriber: Participant, subscription: Subscription, source_id: SourceId, now: float
@@ -535,6 +641,48 @@ class Room:
                 track_sid=subscription.track_sid,
                 source_id=source_id,
             )
+        )
+
+    def _stop(
+        self, subscriber: Participant, subscription: Subscription, now: float, *, source_ended: bool
+    ) -> None:
+        assert subscription.source_id is not None
+        self._events.append(
+            SubscriptionStopped(
+                at=now,
+                participant_sid=subscriber.sid,
+                track_sid=subscription.track_sid,
+                source_id=subscription.source_id,
+                source_ended=source_ended,
+            )
+        )
+        subscription.source_id = None
+        if subscription.receiver_id is not None:
+            subscription.receiver_id = None
+            self._subscriptions_changed(subscriber, now)
+
+    # Recording.
+
+    def _select_for_recording(
+        self, owner: Participant, publication: Publication, now: float
+    ) -> None:
+        wanted = wants_recording(
+            self._recording_rules,
+            owner.candidate(publication),
+            starts_with_all=self.settings.record_participants_on_connect,
+        )
+        if wanted and publication.sid not in self._recorded:
+            self._recorded.add(publication.sid)
+            self._events.append(
+                RecordingWanted(at=now, participant_sid=owner.sid, track_sid=publication.sid)
+            )
+        elif not wanted and publication.sid in self._recorded:
+            self._end_recording(owner, publication, now)
+
+    def _end_recording(self, owner: Participant, publication: Publication, now: float) -> None:
+        self._recorded.discard(publication.sid)
+        self._events.append(
+            RecordingUnwanted(at=now, participant_sid=owner.sid, track_sid=publication.sid)
         )
 
     # Revisions. They only grow, whatever happens to the connection.

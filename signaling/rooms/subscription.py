@@ -3,26 +3,28 @@
 from dataclasses import dataclass
 
 from router.node_events import MediaKind, SourceId
+from signaling.rules import INCLUDE_ALL, Candidate, Rule, includes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeRules:
-    """Which tracks of other participants a participant wants."""
+    """Which tracks of other participants a participant wants, and which it could take."""
 
-    include_all: bool = True
-    """True is ``[{"type": "include", "all": true}]``, False the same with ``exclude``."""
+    rules: tuple[Rule, ...] = INCLUDE_ALL
     kinds: frozenset[MediaKind] = frozenset(MediaKind)
-    """The only kinds that are wanted; a viewer without a data channel leaves data out."""
+    """What its transport can carry, whatever the rules say: viewers have no data channels."""
 
-    def admit(self, kind: MediaKind) -> bool:
+    def admit(self, track: Candidate) -> bool:
         """Return whether a track of another participant is wanted."""
-        return self.include_all and kind in self.kinds
+        return track.kind in self.kinds and includes(self.rules, track)
 
 
 @dataclass(slots=True, kw_only=True)
 class Subscription:
-    """One track that the rules give to a subscriber."""
+    """One track that a subscriber is given."""
 
+    sid: str
+    """Of this stretch of the subscription; never shown to clients."""
     track_sid: str
     publisher_sid: str
     source_id: SourceId | None = None

@@ -21,6 +21,10 @@ class RoomRecord:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    recording_rules: str | None = None
+    """Recording rules as JSON; None when none were ever given."""
+    recording_rules_created_at: datetime | None = None
+    recording_rules_updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,11 @@ class ParticipantRecord:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None = None
+    subscribe_rules: str | None = None
+    """Subscribe rules as JSON; None is ``[{"type": "include", "all": true}]``."""
+    subscribe_rules_created_at: datetime | None = None
+    """When they were first set by the application; None before."""
+    subscribe_rules_updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

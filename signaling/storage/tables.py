@@ -54,6 +54,9 @@ rooms = Table(
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("updated_at", UtcMicroseconds, nullable=False),
     Column("ended_at", UtcMicroseconds),
+    Column("recording_rules", Text, comment="JSON; NULL when none were ever given"),
+    Column("recording_rules_created_at", UtcMicroseconds),
+    Column("recording_rules_updated_at", UtcMicroseconds),
     Index("ix_rooms_account_created", "account_sid", "created_at", "sid"),
 )
 Index(
@@ -75,6 +78,9 @@ participants = Table(
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("updated_at", UtcMicroseconds, nullable=False),
     Column("ended_at", UtcMicroseconds),
+    Column("subscribe_rules", Text, comment="JSON; NULL includes all"),
+    Column("subscribe_rules_created_at", UtcMicroseconds),
+    Column("subscribe_rules_updated_at", UtcMicroseconds),
     Index("ix_participants_room_created", "room_sid", "created_at", "sid"),
     Index("ix_participants_room_identity", "room_sid", "identity"),
     Index(

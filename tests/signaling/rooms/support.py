@@ -4,6 +4,7 @@ import random
 
 from router.node_events import MediaKind
 from signaling.rooms import Participant, Room, RoomEvent, RoomSettings, SubscribeRules, TrackRequest
+from signaling.rules import EXCLUDE_ALL, INCLUDE_ALL
 
 ROOM_SID = "RM" + "0" * 32
 
@@ -52,7 +53,7 @@ def join(
     """Let an identity in with some tracks, at track revision 1."""
     return room.join(
         identity=identity,
-        rules=SubscribeRules(include_all=include_all),
+        rules=SubscribeRules(rules=INCLUDE_ALL if include_all else EXCLUDE_ALL),
         tracks=tracks,
         tracks_revision=1,
         now=now,

@@ -1,6 +1,7 @@
 """Invariants of the room core under any sequence of commands and times."""
 
 import random
+from collections.abc import Callable
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -11,11 +12,15 @@ from signaling.errors import ApiError
 from signaling.rooms import (
     CompletionReason,
     LeaveReason,
+    Participant,
     ParticipantChanged,
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantState,
+    Publication,
     PublicationState,
+    RecordingUnwanted,
+    RecordingWanted,
     Room,
     RoomCompleted,
     RoomSettings,
@@ -24,8 +29,11 @@ from signaling.rooms import (
     SubscriptionStopped,
     TrackPublished,
     TrackRequest,
+    TrackSubscribed,
     TrackUnpublished,
+    TrackUnsubscribed,
 )
+from signaling.rules import EXCLUDE_ALL, INCLUDE_ALL, Rule, RuleType
 
 IDENTITIES = st.sampled_from(["alice", "bob", "carol", "dave"])
 TRACKS = st.lists(
@@ -38,6 +46,19 @@ TRACKS = st.lists(
     ),
     max_size=5,
 )
+
+RULES = st.lists(
+    st.sampled_from([*INCLUDE_ALL, *EXCLUDE_ALL])
+    | st.builds(
+        Rule,
+        type=st.sampled_from(RuleType),
+        publisher=st.sampled_from([None, "alice", "bob"]),
+        track=st.sampled_from([None, "n1", "n2"]),
+        kind=st.sampled_from([None, *MediaKind]),
+    ),
+    min_size=1,
+    max_size=4,
+).map(tuple)
 
 
 class RoomMachine(RuleBasedStateMachine):
@@ -63,6 +84,11 @@ class RoomMachine(RuleBasedStateMachine):
         self.published: dict[str, int] = {}
         self.subscribed: dict[str, int] = {}
         self.forwarded: set[tuple[str, SourceId]] = set()
+        self.received: dict[str, tuple[str, str]] = {}
+        self.wishes: dict[str, tuple[Rule, ...]] = {}
+        self.overrides: dict[tuple[str, str], bool] = {}
+        self.recording_rules: tuple[Rule, ...] = ()
+        self.recorded: set[str] = set()
         self.ended = 0
 
     def pick(self, index: int) -> str:
@@ -73,15 +99,48 @@ class RoomMachine(RuleBasedStateMachine):
     def join(self, identity: str, tracks: list[TrackRequest], include_all: bool) -> None:
         others = {p.identity for p in self.room.participants} - {identity}
         try:
-            self.room.join(
+            participant = self.room.join(
                 identity=identity,
-                rules=SubscribeRules(include_all=include_all),
+                rules=SubscribeRules(rules=INCLUDE_ALL if include_all else EXCLUDE_ALL),
                 tracks=tracks,
                 tracks_revision=1,
                 now=self.now,
             )
         except ApiError:
             assert len(others) == 3 or self.room.is_completed
+        else:
+            self.wishes[participant.sid] = INCLUDE_ALL if include_all else EXCLUDE_ALL
+
+    @rule(index=st.integers(0, 3), rules=RULES)
+    def set_subscribe_rules(self, index: int, rules: tuple[Rule, ...]) -> None:
+        sid = self.pick(index)
+        code = refusal(lambda: self.room.set_subscribe_rules(sid, rules, self.now))
+        assert code == (None if sid in self.inside else 53204)
+        if code is None:
+            self.wishes[sid] = rules
+            self.overrides = {k: v for k, v in self.overrides.items() if k[0] != sid}
+
+    @rule(index=st.integers(0, 3), track=st.integers(0, 5), wanted=st.booleans())
+    def override(self, index: int, track: int, wanted: bool) -> None:
+        sid = self.pick(index)
+        track_sid = [*self.tracks, *["MT" + "f" * 32] * 6][track]
+        code = refusal(
+            lambda: self.room.override_subscription(sid, track_sid, wanted=wanted, now=self.now)
+        )
+        if sid not in self.inside:
+            assert code == 53204
+        elif self.tracks.get(track_sid) in (None, sid):
+            assert code == 20404
+        else:
+            assert code is None
+            self.overrides[sid, track_sid] = wanted
+
+    @rule(rules=RULES)
+    def set_recording_rules(self, rules: tuple[Rule, ...]) -> None:
+        code = refusal(lambda: self.room.set_recording_rules(rules, self.now))
+        assert code == (53118 if self.room.is_completed else None)
+        if code is None:
+            self.recording_rules = rules
 
     @rule(index=st.integers(0, 3), tracks=TRACKS, revision=st.integers(0, 30))
     def update(self, index: int, tracks: list[TrackRequest], revision: int) -> None:
@@ -145,6 +204,8 @@ class RoomMachine(RuleBasedStateMachine):
                     self.inside.remove(event.participant_sid)
                     assert event.participant_sid not in self.tracks.values()
                     self.forwarded = {f for f in self.forwarded if f[0] != event.participant_sid}
+                    gone = event.participant_sid
+                    self.received = {k: v for k, v in self.received.items() if v[0] != gone}
                 case ParticipantChanged():
                     view = event.participant
                     assert view.revision > self.revisions.get(view.sid, 0)
@@ -159,6 +220,25 @@ class RoomMachine(RuleBasedStateMachine):
                     self.tracks[event.track.sid] = event.participant_sid
                 case TrackUnpublished():
                     assert self.tracks.pop(event.track.sid) == event.participant_sid
+                    # Completion tells nobody of the others: they leave in the same breath.
+                    if not self.room.is_completed:
+                        assert event.track.sid not in {t for _, t in self.received.values()}
+                    assert event.track.sid not in self.recorded
+                case TrackSubscribed():
+                    assert self.tracks[event.track_sid] == event.publisher_sid
+                    assert event.subscription_sid not in self.received
+                    given = (event.participant_sid, event.track_sid)
+                    assert given not in self.received.values()
+                    self.received[event.subscription_sid] = given
+                case TrackUnsubscribed():
+                    given = (event.participant_sid, event.track_sid)
+                    assert self.received.pop(event.subscription_sid) == given
+                case RecordingWanted():
+                    assert self.tracks[event.track_sid] == event.participant_sid
+                    assert event.track_sid not in self.recorded
+                    self.recorded.add(event.track_sid)
+                case RecordingUnwanted():
+                    self.recorded.remove(event.track_sid)
                 case SubscriptionStarted():
                     assert event.participant_sid in self.inside
                     assert self.tracks[event.track_sid] != event.participant_sid
@@ -208,6 +288,54 @@ class RoomMachine(RuleBasedStateMachine):
             ]
             assert len(names) == len(set(names))
         assert forwarded == self.forwarded
+
+    @invariant()
+    def what_is_received_is_what_the_rules_give(self) -> None:
+        tracks = {
+            publication.sid: (owner, publication)
+            for owner in self.room.participants
+            for publication in owner.ready_publications()
+        }
+        assert self.room.recorded_tracks == self.recorded
+        assert self.recorded == {
+            sid
+            for sid in selected(self.recording_rules, tracks)
+            if tracks[sid][1].kind is not MediaKind.DATA
+        }
+        for participant in self.room.participants:
+            sid = participant.sid
+            others = {t: where for t, where in tracks.items() if where[0] is not participant}
+            wanted = selected(self.wishes[sid], others)
+            wanted |= {t for t in others if self.overrides.get((sid, t)) is True}
+            wanted -= {t for t in others if self.overrides.get((sid, t)) is False}
+            assert set(participant.subscriptions) == wanted
+            assert {t for p, t in self.received.values() if p == sid} == wanted
+
+
+def refusal(call: Callable[[], None]) -> int | None:
+    """Return the code with which a command is refused, or None."""
+    try:
+        call()
+    except ApiError as error:
+        return error.code
+    return None
+
+
+def selected(
+    rules: tuple[Rule, ...], tracks: dict[str, tuple[Participant, Publication]]
+) -> set[str]:
+    """Return what a list of rules gives, by the sets of the public API's own words."""
+    result: set[str] = set()
+    for r in rules:
+        matching = {
+            sid
+            for sid, (owner, publication) in tracks.items()
+            if r.kind in (None, publication.kind)
+            and r.publisher in (None, owner.identity)
+            and r.track in (None, publication.name)
+        }
+        result = result | matching if r.type is RuleType.INCLUDE else result - matching
+    return result
 
 
 RoomMachine.TestCase.settings = hypothesis_settings(
