@@ -159,6 +159,24 @@ class Settings(BaseSettings):
         description="Who stays when an identity joins again: the newcomer (replace), or whoever is "
         "connected (reject: the newcomer gets 53205).",
     )
+    callback_allow: Names = Field(
+        (),
+        description="Networks that status callbacks may go to though they are not public, as CIDRs "
+        "with commas between.",
+    )
+    retention_days: float = Field(
+        0.0,
+        ge=0,
+        le=36_500,
+        description="Days for which ended rooms are kept, with all that belongs to them; 0: for "
+        "ever.",
+    )
+    minute_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=60,
+        description="Seconds in a minute of a room's timeouts; shorter in development mode only.",
+    )
     drain_seconds: float = Field(
         0.0, ge=0, description="Seconds that SIGTERM leaves to the participants; 0: none."
     )
@@ -202,6 +220,13 @@ class Settings(BaseSettings):
     def _check_media_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
             ipaddress.ip_address(address)
+        return value
+
+    @field_validator("callback_allow")
+    @classmethod
+    def _check_callback_allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
         return value
 
     @field_validator("metrics_bind")
@@ -327,6 +352,8 @@ def _check_together(settings: Settings) -> None:
             "development mode hands out access tokens to everybody who reaches "
             f"{settings.http_host}; bind it to 127.0.0.1, or allow that with --dev-allow-remote"
         )
+    if settings.minute_seconds != 60 and not settings.dev:
+        raise ConfigError("minute_seconds is for development mode, with --dev")
     parts = {
         "account_sid": settings.account_sid,
         "api_key_sid": settings.api_key_sid,

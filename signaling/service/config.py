@@ -49,6 +49,9 @@ class ServiceConfig:
     duplicate_identity: Literal["replace", "reject"] = "replace"
     """Who stays when an identity joins again: the newcomer, or the one who is inside."""
 
+    minute: float = 60.0
+    """Length in seconds of the minutes in which rooms give their timeouts; shorter in tests."""
+
     def __post_init__(self) -> None:
         if self.session_timeout <= 0 or self.page_closed_grace < 0:
             raise ValueError("session_timeout must be positive, page_closed_grace not negative")

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -21,8 +22,9 @@ from signaling.rooms import (
     RoomEvent,
     RoomSettings,
 )
+from signaling.rules import INCLUDE_ALL, Rule, serialize_rules
 from signaling.storage.records import ParticipantRecord, RoomRecord
-from signaling.storage.store import Store
+from signaling.storage.store import Record, Store
 
 from .clock import Clock, SystemClock
 from .config import IceServer, ServiceConfig
@@ -30,10 +32,11 @@ from .join_times import JoinTimes
 from .live_room import LiveRoom
 from .media_node import MediaNode
 from .recorder import Recorder
+from .rule_commands import recording_rules_of
 from .timers import TimerQueue
+from .turn import LIFETIME_MAX
 
 ROOM_NAME_LENGTH_MAX = 128
-from .turn import LIFETIME_MAX
 """Characters."""
 CLOSE_SERVICE_RESTART = 1012
 """WebSocket close code of a server that goes away (RFC 6455 registry); clients resume elsewhere."""
@@ -101,7 +104,8 @@ class RoomService:
         rooms = await self._store.in_progress_rooms()
         for record in rooms:
             was_used = await self._store.had_participants(record.sid)
-            self._restore(record, was_used=was_used)
+            emptied_at = await self._store.last_departure(record.sid)
+            self._restore(record, was_used=was_used, emptied_at=emptied_at)
         if rooms or ended:
             _log.info("rooms taken over", rooms=len(rooms), participants_ended=ended)
         self.node.set_listener(self._node_event)
@@ -140,6 +144,10 @@ class RoomService:
         :raises StorageError: if the store fails; the events are kept and written later.
         """
         await self._recorder.flush()
+
+    def record(self, record: Record) -> None:
+        """Let a row be written soon, after those of all that happened before; never blocks."""
+        self._recorder.put(record)
 
     def add_connection(self, connection: Closable) -> None:
         """Let a client's connection be closed together with the service."""
@@ -191,14 +199,17 @@ class RoomService:
 
     # What REST asks.
 
-    async def create_room(self, settings: RoomSettings) -> RoomRecord:
+    async def create_room(
+        self, settings: RoomSettings, *, recording_rules: tuple[Rule, ...] | None = None
+    ) -> RoomRecord:
         """
         Make a room.
 
+        :param recording_rules: The first recording rules; None lets the settings decide.
         :raises ApiError: 53113 when an in-progress room has the name.
         :raises StorageError: if the store fails.
         """
-        return (await self._create(settings, ad_hoc=False)).record
+        return (await self._create(settings, recording_rules, ad_hoc=False)).record
 
     async def complete_room(self, room_sid: str) -> RoomRecord:
         """
@@ -230,18 +241,13 @@ class RoomService:
             raise ApiError.of(ErrorCode.NOT_FOUND)
         return stored
 
-    # What RSP and WHIP ask.
-
-    async def room_to_join(self, requested: str | None, *, granted: str | None) -> LiveRoom:
-        """
-        Return the room that a client asks for; make it when it is unknown and that is allowed.
     def end_tokens(self, revoked: Callable[[AccessToken], bool]) -> None:
         """Let everybody out whose access token was taken back."""
         for live in tuple(self._live.values()):
             live.end_tokens(revoked)
 
+    # What RSP and WHIP ask.
 
-        :param requested: Name or SID; None for the granted room, or a new one without a name.
     def ice_servers(self) -> tuple[IceServer, ...]:
         """Return what a client is told to use, with a TURN credential of its own."""
         turn = self.config.turn
@@ -254,6 +260,11 @@ class RoomService:
         servers = (IceServer(urls=turn.stun_urls), relays)
         return (*self.config.ice_servers, *(server for server in servers if server.urls))
 
+    async def room_to_join(self, requested: str | None, *, granted: str | None) -> LiveRoom:
+        """
+        Return the room that a client asks for; make it when it is unknown and that is allowed.
+
+        :param requested: Name or SID; None for the granted room, or a new one without a name.
         :param granted: Name or SID of the only room that the access token admits to, if any.
         :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
         """
@@ -304,7 +315,7 @@ class RoomService:
             unused_room_timeout=0,
         )
         try:
-            return await self._create(settings, ad_hoc=True)
+            return await self._create(settings, None, ad_hoc=True)
         except ApiError as error:
             live = self._find(name) if name is not None else None
             if live is not None:
@@ -316,12 +327,16 @@ class RoomService:
             _log.warning("an ad-hoc room could not be stored", error=str(error))
             raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from error
 
-    async def _create(self, settings: RoomSettings, *, ad_hoc: bool) -> LiveRoom:
+    async def _create(
+        self, settings: RoomSettings, recording_rules: tuple[Rule, ...] | None, *, ad_hoc: bool
+    ) -> LiveRoom:
         sid = new_room_sid(self.rng)
         name = settings.unique_name if settings.unique_name is not None else sid
         if name in self._sid_by_name or name in self._creating:
             raise ApiError.of(ErrorCode.ROOM_EXISTS)
         at = self.clock.utc_now()
+        if recording_rules is None and settings.record_participants_on_connect:
+            recording_rules = INCLUDE_ALL
         record = RoomRecord(
             sid=sid,
             account_sid=self.config.account_sid,
@@ -331,6 +346,9 @@ class RoomService:
             status="in-progress",
             created_at=at,
             updated_at=at,
+            recording_rules=serialize_rules(recording_rules) if recording_rules else None,
+            recording_rules_created_at=at if recording_rules else None,
+            recording_rules_updated_at=at if recording_rules else None,
         )
         done = self._creating[name] = asyncio.get_running_loop().create_future()
         try:
@@ -351,9 +369,15 @@ class RoomService:
             except NameTaken:
                 raise ApiError.of(ErrorCode.ROOM_EXISTS) from None
 
-    def _restore(self, record: RoomRecord, *, was_used: bool) -> None:
-        age = (self.clock.utc_now() - record.created_at).total_seconds()
-        restored = RestoredRoom(created_at=self.clock.monotonic() - age, was_used=was_used)
+    def _restore(
+        self, record: RoomRecord, *, was_used: bool, emptied_at: datetime | None
+    ) -> None:
+        now, at = self.clock.monotonic(), self.clock.utc_now()
+        restored = RestoredRoom(
+            created_at=now - (at - record.created_at).total_seconds(),
+            was_used=was_used,
+            emptied_at=None if emptied_at is None else now - (at - emptied_at).total_seconds(),
+        )
         self._go_live(record, restored=restored)
 
     def _go_live(self, record: RoomRecord, *, restored: RestoredRoom | None) -> LiveRoom:
@@ -365,6 +389,9 @@ class RoomService:
                 rng=self.rng,
                 now=self.clock.monotonic(),
                 restored=restored,
+                minute=self.config.minute,
+                recording_rules=recording_rules_of(record),
+                reject_duplicates=self.config.duplicate_identity == "reject",
             ),
             record=record,
             node=self.node,
@@ -377,8 +404,6 @@ class RoomService:
         self._live[live.sid] = live
         self._sid_by_name[record.name] = live.sid
         live.pump()
-                recording_rules=recording_rules_of(record),
-                reject_duplicates=self.config.duplicate_identity == "reject",
         return live
 
     def _find(self, name_or_sid: str) -> LiveRoom | None:

@@ -43,11 +43,18 @@ class TimerQueue:
     def pop_due(self, now: float) -> list[Hashable]:
         """Return the keys whose deadlines have passed, earliest first, and forget those."""
         due = []
-        while (at := self.next_timer()) is not None and at <= now:
-            key = heapq.heappop(self._heap)[2]
-            del self._deadlines[key]
+        while (key := self.pop_first(now)) is not None:
             due.append(key)
         return due
+
+    def pop_first(self, now: float) -> Hashable | None:
+        """Return the key whose deadline passed first, and forget it; None when none has passed."""
+        at = self.next_timer()
+        if at is None or at > now:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._deadlines[key]
+        return key
 
     def _compact(self) -> None:
         self._heap = [entry for entry in self._heap if self._deadlines.get(entry[2]) == entry[0]]

@@ -16,8 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from signaling.errors import NameTaken, StorageError
 from signaling.ids import AccountSid
 from signaling.storage import schema
+from signaling.storage.event_queries import EventQueries
+from signaling.storage.event_records import EventRecord
+from signaling.storage.event_tables import events
 from signaling.storage.files import make_private
 from signaling.storage.key_queries import KeyQueries
+from signaling.storage.media_records import TranscriptionRecord
+from signaling.storage.media_tables import transcriptions
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 from signaling.storage.rows import participant_of, room_of, row_of, track_of
 from signaling.storage.store import (
@@ -29,18 +34,43 @@ from signaling.storage.store import (
     RoomFilter,
     Slice,
 )
+from signaling.storage.subscription_queries import SubscriptionQueries
+from signaling.storage.subscription_records import SubscriptionRecord
+from signaling.storage.subscription_tables import subscriptions
 from signaling.storage.tables import UtcMicroseconds, participants, rooms, tracks
 
 _TABLES: dict[type[Record], Table] = {
     RoomRecord: rooms,
     ParticipantRecord: participants,
     TrackRecord: tracks,
+    TranscriptionRecord: transcriptions,
+    EventRecord: events,
+    SubscriptionRecord: subscriptions,
 }
 # What a later write of a record may change; the rest is fixed when its row is made.
 _CHANGING: dict[type[Record], tuple[str, ...]] = {
-    RoomRecord: ("status", "updated_at", "ended_at"),
-    ParticipantRecord: ("identity", "status", "updated_at", "ended_at"),
+    RoomRecord: (
+        "status",
+        "updated_at",
+        "ended_at",
+        "recording_rules",
+        "recording_rules_created_at",
+        "recording_rules_updated_at",
+    ),
+    ParticipantRecord: (
+        "identity",
+        "status",
+        "updated_at",
+        "ended_at",
+        "subscribe_rules",
+        "subscribe_rules_created_at",
+        "subscribe_rules_updated_at",
+    ),
+    # Its delivery has writes of its own.
+    EventRecord: ("parameters",),
     TrackRecord: ("name", "enabled", "updated_at", "unpublished_at"),
+    SubscriptionRecord: ("ended_at",),
+    TranscriptionRecord: ("status", "configuration", "updated_at", "started_at", "ended_at"),
 }
 _PRAGMAS = (
     # Readers and the writer do not wait for each other.
@@ -52,7 +82,7 @@ _PRAGMAS = (
 )
 
 
-class SqlStore(KeyQueries, SubscriptionQueries):
+class SqlStore(KeyQueries, EventQueries, SubscriptionQueries):
     """
     A :class:`~signaling.storage.store.Store` in one SQLite file; made by :meth:`open`.
 
@@ -80,6 +110,7 @@ class SqlStore(KeyQueries, SubscriptionQueries):
             raise StorageError("the database URL cannot be understood") from error
         if parsed.get_backend_name() != "sqlite" or not parsed.database:
             raise StorageError("the database URL must be sqlite:/// and a path")
+        make_private(parsed.database)
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         try:
@@ -100,7 +131,6 @@ class SqlStore(KeyQueries, SubscriptionQueries):
             await self._engine.dispose()
 
     # Writing.
-        make_private(parsed.database)
 
     async def add_room(self, room: RoomRecord) -> None:
         async with self._transaction() as connection:

@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from signaling.storage.event_records import EventRecord
+from signaling.storage.media_records import TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
+from signaling.storage.subscription_records import SubscriptionRecord
 
-Record: TypeAlias = RoomRecord | ParticipantRecord | TrackRecord
+Record: TypeAlias = (
+    RoomRecord
+    | ParticipantRecord
+    | TrackRecord
+    | SubscriptionRecord
+    | EventRecord
+    | TranscriptionRecord
+)
 
 
 class Listed(Protocol):
@@ -105,7 +115,7 @@ class Store(Protocol):
         """
 
     async def update_room(self, room: RoomRecord) -> None:
-        """Write what changes in a room: status, ``updated_at``, ``ended_at``."""
+        """Write what changes in a room: status, ``updated_at``, ``ended_at``, recording rules."""
 
     async def put_participant(self, participant: ParticipantRecord) -> None:
         """Add a participant, or overwrite the one with this SID."""
@@ -148,6 +158,9 @@ class Store(Protocol):
 
     async def had_participants(self, room_sid: str) -> bool:
         """Tell whether anybody ever joined a room (its empty timer counts then)."""
+
+    async def last_departure(self, room_sid: str) -> datetime | None:
+        """Return when the last participant of a room left; None when nobody ever did."""
 
     async def get_participant(self, room_sid: str, sid: str) -> ParticipantRecord | None:
         """Return a participant of a room, of any status."""
