@@ -1,8 +1,8 @@
 """
-The REST API, version 1: rooms, participants and published tracks.
+The REST API, version 1: rooms, participants, tracks and rules.
 
 Requests and responses are plain messages, so that any HTTP server can carry them; ``http1`` does it
-with aiohttp. Recordings, rules, compositions and webhooks come in later releases: their paths
+with aiohttp. Recordings and compositions come in later releases: their paths
 answer 404, though resources already show the links, as clients expect every member to be there.
 """
 
