@@ -1,0 +1,58 @@
+"""Subscriptions that the application decides by REST, on the unmodified SDK (Chromium)."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from .browsers import Browser
+from .conftest import BackEnd, Guests
+
+IN_TIME = 0.2
+"""Seconds within which a page has to know of changed rules."""
+
+
+async def post_rules(back_end: BackEnd, room: str, identity: str, *rules: dict[str, Any]) -> None:
+    """Replace somebody's subscribe rules as an application does."""
+    participant = back_end.client.video.v1.rooms(room).participants(identity)
+    await asyncio.to_thread(participant.subscribe_rules.update, rules=list(rules))
+
+
+async def test_rules_take_tracks_from_a_page_and_give_them(
+    chromium: Browser, back_end: BackEnd, guests: Guests
+) -> None:
+    room = f"rules-{uuid4()}"
+    alice, bob = await guests(chromium, "alice"), await guests(chromium, "bob")
+    await alice.join(back_end, room)
+    await bob.join(back_end, room, tracks=[])
+    await bob.sees(alice)
+    since = await bob.event_count()
+    loop = asyncio.get_running_loop()
+    took = []
+    for rule, event in (("exclude", "trackUnsubscribed"), ("include", "trackSubscribed")) * 2:
+        waiting = asyncio.create_task(bob.wait(event, since=since))
+        began = loop.time()
+        await post_rules(back_end, room, "bob", {"type": rule, "all": True})
+        await waiting
+        took.append(loop.time() - began)
+        since = await bob.event_count()
+        if rule == "include":
+            await bob.sees(alice)
+    assert min(took) < IN_TIME, took
+
+
+async def test_without_automatic_subscription_a_page_gets_single_tracks(
+    chromium: Browser, back_end: BackEnd, guests: Guests
+) -> None:
+    room = f"rules-{uuid4()}"
+    alice, bob = await guests(chromium, "alice"), await guests(chromium, "bob")
+    await alice.join(back_end, room)
+    await bob.join(back_end, room, tracks=[], automaticSubscription=False)
+    people = back_end.client.video.v1.rooms(room).participants
+    rules = await asyncio.to_thread(people("bob").subscribe_rules.fetch)
+    assert [(rule["type"], rule["all"]) for rule in rules.rules] == [("exclude", True)]
+    assert await asyncio.to_thread(people("bob").subscribed_tracks.list) == []
+    await post_rules(back_end, room, "bob", {"type": "include", "track": "camera"})
+    await bob.wait("trackSubscribed")
+    [given] = await asyncio.to_thread(people("bob").subscribed_tracks.list)
+    assert (given.name, given.kind) == ("camera", "video")
+    assert "trackSubscriptionFailed" not in await bob.event_names(0)
