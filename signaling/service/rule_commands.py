@@ -1,7 +1,7 @@
 """Commands to rooms that REST gives about rules, single subscriptions, and stored identities."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from signaling.errors import ApiError, ErrorCode
 from signaling.rooms.recording_rules import TYPES_WITHOUT_RECORDING, initial_recording_rules
@@ -13,7 +13,6 @@ from signaling.rules import (
     parse_rules,
 )
 from signaling.storage.records import ParticipantRecord, RoomRecord
-from signaling.storage.store import Store
 
 if TYPE_CHECKING:
     from .room_service import RoomService
@@ -35,6 +34,16 @@ def subscribe_rules_of(participant: ParticipantRecord) -> tuple[Rule, ...]:
     return parse_rules(participant.subscribe_rules, SUBSCRIBE_RULES)
 
 
+class IdentityStore(Protocol):
+    """The part of the store's face that keeps identities."""
+
+    async def put_participant(self, participant: ParticipantRecord) -> None:
+        """Overwrite a participant."""
+
+    async def forget_identity(self, participant_sid: str) -> None:
+        """Put a participant's SID in place of its identity in all its events."""
+
+
 class RuleCommands:
     """
     What is commanded takes effect at once; each call returns when it is in the store too.
@@ -42,7 +51,7 @@ class RuleCommands:
     :raises StorageError: from every call, when the store fails; what was commanded holds even so.
     """
 
-    def __init__(self, *, service: "RoomService", store: Store) -> None:
+    def __init__(self, *, service: "RoomService", store: IdentityStore) -> None:
         self._service = service
         self._store = store
 
@@ -100,6 +109,8 @@ class RuleCommands:
         if participant.status != "disconnected":
             raise ApiError.of(ErrorCode.PARTICIPANT_STATUS_INVALID)
         if participant.identity != participant.sid:
+            # The events first: should the second write fail, another attempt does both.
+            await self._store.forget_identity(participant.sid)
             participant = replace(
                 participant, identity=participant.sid, updated_at=self._service.clock.utc_now()
             )

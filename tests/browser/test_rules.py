@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from .browsers import Browser
-from .conftest import BackEnd, Guests
+from .guests import BackEnd, Guests
 
 IN_TIME = 0.2
 """Seconds within which a page has to know of changed rules."""

@@ -418,8 +418,10 @@ def test_anonymizing_replaces_the_identity_for_good(
     leave(server, room, bob)
     before = http.get(f"{room.url}/Participants/{bob}").json()
     url = f"{room.url}/Participants/{bob}/Anonymize"
+    assert '"bob"' in http.get(f"{room.url}/Events").text
     answer = http.post(url)
     assert answer.status_code == 200
+    assert '"bob"' not in http.get(f"{room.url}/Events").text
     members = answer.json()
     assert members == {
         **{name: value for name, value in before.items() if name != "links"},
