@@ -135,8 +135,10 @@ class Deliverer:
     async def _sleep(self) -> None:
         at = self._schedule.next_timer()
         delay = None if at is None else max(0.0, at - self._clock.monotonic())
+        # Not wait_for: in Python 3.11 it forgets a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
 
     async def _deliver(self, room_sid: str) -> None:
         again: float | None = STORE_RETRY

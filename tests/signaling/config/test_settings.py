@@ -165,6 +165,11 @@ def test_secrets_do_not_show() -> None:
         ("media_region", "gll"),
         ("session_timeout", "0"),
         ("drain_seconds", "-1"),
+        ("callback_allow", "10.0.0.0/8,nowhere"),
+        ("callback_allow", "10.0.0.1/8"),
+        ("retention_days", "-1"),
+        ("minute_seconds", "0"),
+        ("minute_seconds", "61"),
         ("log_level", "loud"),
         ("dev", "perhaps"),
         ("ice_servers", "{}"),
@@ -197,6 +202,12 @@ def test_incomplete_account_is_refused(left_out: str) -> None:
     given = {name: value for name, value in ACCOUNT.items() if name != left_out}
     with pytest.raises(ConfigError, match=left_out):
         load_settings(given)
+
+
+def test_a_minute_is_a_minute_outside_development_mode() -> None:
+    assert load_settings({"dev": True, "minute_seconds": 12}).minute_seconds == 12
+    with pytest.raises(ConfigError, match="minute_seconds"):
+        load_settings({"minute_seconds": 12})
 
 
 def test_auth_token_alone_is_refused() -> None:

@@ -146,6 +146,21 @@ def test_a_restored_room_keeps_its_timers(was_used: bool, deadline: float) -> No
     assert events(room) == []
 
 
+def test_a_restored_room_is_empty_since_the_last_one_left() -> None:
+    room = Room(
+        sid=ROOM_SID,
+        settings=RoomSettings(empty_room_timeout=2),
+        ad_hoc=False,
+        rng=random.Random(1),
+        now=100.0,
+        restored=RestoredRoom(created_at=0.0, was_used=True, emptied_at=40.0),
+        minute=12.0,
+    )
+    assert room.next_timer() == 40.0 + 24.0
+    room.handle_timer(100.0)
+    assert of_type(events(room), RoomCompleted)
+
+
 # Participants.
 
 

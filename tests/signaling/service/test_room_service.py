@@ -264,6 +264,29 @@ async def test_rooms_outlive_a_restart_and_count_as_empty_from_it(tmp_path: Path
         await again.service.close()
 
 
+async def test_an_empty_rooms_time_goes_on_over_restarts() -> None:
+    config = ServiceConfig(account_sid=ACCOUNT_SID, minute=12.0)
+    async with running_service(config) as h:
+        room = await h.service.create_room(RoomSettings(unique_name="r1", empty_room_timeout=5))
+        live = await h.service.room_to_join("r1", granted=None)
+        participant, _ = enter(live, "alice")
+        live.leave(participant.sid, LeaveReason.LEFT)
+        await h.service.flush()
+        for _ in range(2):
+            h.clock.now += 25.0
+            service = make_service(FakeMediaNode(), h.store, h.clock, config)
+            await service.start()
+            service.handle_timer()
+            assert service.live_room(room.sid) is not None
+            await service.close()
+        h.clock.now += 10.0
+        service = make_service(FakeMediaNode(), h.store, h.clock, config)
+        await service.start()
+        service.handle_timer()
+        assert service.live_room(room.sid) is None
+        await service.close()
+
+
 async def test_a_session_of_a_former_run_is_unknown() -> None:
     async with running_service() as h:
         await h.service.create_room(RoomSettings(unique_name="r1"))
