@@ -32,19 +32,25 @@ from signaling.health import Health
 from signaling.metrics.collector import ParlourCollector
 from signaling.network import has_ipv6, own_addresses
 from signaling.rest import RestApi, RestConfig, http1
+from signaling.rest.compositions import CompositionHandlers
 from signaling.rest.keys import KeyHandlers
+from signaling.rest.media_settings import MediaSettingsHandlers
+from signaling.rest.recordings import RecordingHandlers
 from signaling.rest.room_events import event_routes
 from signaling.rest.room_parameters import RoomLimits
 from signaling.rest.route import Route
 from signaling.rest.rule_handlers import RuleHandlers
+from signaling.rest.transcriptions import TranscriptionHandlers
 from signaling.rest.traversal_tokens import TraversalTokenHandlers
 from signaling.rooms.settings import RoomSettings
 from signaling.rsp import SignalingHandler
 from signaling.service import IceServer, RoomService, ServiceConfig
 from signaling.service.access_control import AccessControl
-from signaling.service.rule_commands import RuleCommands
-from signaling.service.turn import TurnServers
+from signaling.service.compositions import CompositionService
 from signaling.service.retention import Retention
+from signaling.service.rule_commands import RuleCommands
+from signaling.service.transcriptions import TranscriptionService
+from signaling.service.turn import TurnServers
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
 from signaling.webhooks import WebhookConfig, Webhooks
@@ -173,6 +179,14 @@ class Server:
             end_tokens=service.end_tokens,
         )
         await access.load()
+        compositions = CompositionService(service=service, store=store, rng=self._rng)
+        self._stack.push_async_callback(compositions.close)
+        await compositions.start()
+        transcribing = TranscriptionService(service=service, store=store, rng=self._rng)
+        await transcribing.load()
+        transcriptions = TranscriptionHandlers(
+            service=service, transcriptions=transcribing, store=store, media=store
+        )
         health = Health(
             draining=lambda: service.draining, media_failed=lambda: node.failure is not None
         )
@@ -190,7 +204,12 @@ class Server:
             service=service,
             store=store,
             rng=self._rng,
-            routes=self._resources(service, store, access),
+            routes=[
+                *self._resources(service, store, access),
+                *self._media_resources(service, store, compositions),
+                *transcriptions.routes(),
+            ],
+            room_created=transcriptions.room_created,
         )
         tokens = TokenVerifier(
             account_sid=account.account_sid, keys=access.secrets, revocations=access.revocations
@@ -271,6 +290,24 @@ class Server:
                 clock=service.clock,
                 rng=self._rng,
             ).routes(),
+        ]
+
+    def _media_resources(
+        self, service: RoomService, store: SqlStore, compositions: CompositionService
+    ) -> list[Route]:
+        account_sid = self._account.account_sid
+        return [
+            *RecordingHandlers(service=service, store=store, media=store).routes(),
+            *CompositionHandlers(
+                account_sid=account_sid,
+                service=service,
+                compositions=compositions,
+                store=store,
+                media=store,
+                clock=service.clock,
+                rng=self._rng,
+            ).routes(),
+            *MediaSettingsHandlers(account_sid=account_sid, media=store).routes(),
         ]
 
     async def _open_store(self) -> SqlStore:

@@ -147,6 +147,9 @@ class ErrorCode(IntEnum):
     CONFIGURATION_UNAVAILABLE = 53500, 503, "Unable to acquire configuration"
     TURN_UNAVAILABLE = 53501, 503, "Unable to acquire TURN credentials"
 
+    RECORDINGS_DELETED = 53628, 400, "The recordings of the Room were deleted"
+    NO_SOURCE_LEFT = 53630, 400, "No track is left after sources and exclusions"
+
 
 class SignalingError(Exception):
     """Base of every error that this package raises."""

@@ -1,7 +1,7 @@
 """The API as one function from request to response."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits
 from signaling.rest.route import LEGACY_VERSION, Route
 from signaling.rest.service import RestService
+from signaling.storage.records import RoomRecord
 from signaling.storage.store import Store
 
 FORM = "application/x-www-form-urlencoded"
@@ -47,6 +48,7 @@ class RestApi:
 
     :param rng: Draws request SIDs.
     :param routes: Further resources.
+    :param room_created: Called with each room that was made over REST, and what was asked for.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class RestApi:
         store: Store,
         rng: random.Random,
         routes: Sequence[Route] = (),
+        room_created: Callable[[RoomRecord, Parameters], None] | None = None,
     ) -> None:
         self._config = config
         self._rng = rng
-        do = Handlers(service=service, store=store, limits=config.limits)
+        do = Handlers(service=service, store=store, limits=config.limits, room_created=room_created)
         rooms = ("Rooms",)
         room = (*rooms, None)
         people = (*room, "Participants")

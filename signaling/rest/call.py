@@ -19,3 +19,7 @@ class Call:
     """The path for messages, decoded and without the version."""
     given: Parameters
     """The query's parameters of a GET, the body's of a POST."""
+
+    def filters(self, *names: str) -> dict[str, str | tuple[str, ...] | None]:
+        """Return some filters of a list as they were given, for the links of its pages."""
+        return {name: self.given.raw(name) for name in names}

@@ -1,10 +1,13 @@
 """The operations on rooms, participants and published tracks: parse, call, serialise."""
 
+from collections.abc import Callable
+
 from signaling.errors import ApiError, ErrorCode
 from signaling.ids import is_sid
 from signaling.rest.call import Call
 from signaling.rest.message import Response, json_response
 from signaling.rest.paging import PageView, read_page
+from signaling.rest.parameters import Parameters
 from signaling.rest.resources import (
     participant_resource,
     published_track_resource,
@@ -29,7 +32,15 @@ _MATCHING = {
 class Handlers:
     """One method per operation. Each answers or raises ``ApiError``."""
 
-    def __init__(self, *, service: RestService, store: Store, limits: RoomLimits) -> None:
+    def __init__(
+        self,
+        *,
+        service: RestService,
+        store: Store,
+        limits: RoomLimits,
+        room_created: Callable[[RoomRecord, Parameters], None] | None = None,
+    ) -> None:
+        self._room_created = room_created
         self._service = service
         self._store = store
         self._limits = limits
@@ -38,6 +49,8 @@ class Handlers:
         settings = read_room_settings(call.given, self._limits)
         rules = read_first_recording_rules(call.given, settings.type)
         room = await self._service.create_room(settings, recording_rules=rules)
+        if self._room_created is not None:
+            self._room_created(room, call.given)
         return json_response(201, room_resource(room, call.base_url))
 
     async def list_rooms(self, call: Call) -> Response:

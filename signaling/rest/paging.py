@@ -59,7 +59,7 @@ class PageView(Generic[RecordT]):
     """The member that holds the records."""
     url: str
     """The list's URL, without a query."""
-    filters: Mapping[str, str | None]
+    filters: Mapping[str, str | None] | Mapping[str, str | tuple[str, ...] | None]
     """The filters as they were given, which every link repeats."""
     request: PageRequest
     found: Slice[RecordT]
@@ -94,11 +94,12 @@ class PageView(Generic[RecordT]):
         return self._link(number - 1, token_of(BEFORE, self.found.records[0]))
 
     def _link(self, number: int, token: str | None) -> str:
+        query: dict[str, str | tuple[str, ...]]
         query = {name: value for name, value in self.filters.items() if value is not None}
         query |= {"PageSize": str(self.request.size), "Page": str(number)}
         if token is not None:
             query["PageToken"] = token
-        return f"{self.url}?{urlencode(query)}"
+        return f"{self.url}?{urlencode(query, doseq=True)}"
 
 
 def token_of(direction: str, record: Listed) -> str:

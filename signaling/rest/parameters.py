@@ -1,7 +1,9 @@
 """Form parameters, with the checks that most of them share."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from urllib.parse import parse_qsl
 
 from signaling.errors import ApiError, ErrorCode
@@ -44,6 +46,23 @@ class Parameters:
         """Return all values of a repeated parameter; each may hold several, with commas between."""
         values = ",".join(self._values.get(name, ())).split(",")
         return [_checked(name, value.strip()) for value in values if value.strip()]
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return all values of a repeated parameter as they are, for names may have commas."""
+        return tuple(_checked(name, value) for value in self._values.get(name, ()))
+
+    def json_object(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON object; in none of its objects a member may be given twice."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            value = json.loads(text, object_pairs_hook=_members)
+        except (ValueError, RecursionError):
+            raise _invalid(name, "is not JSON") from None
+        if not isinstance(value, dict):
+            raise _invalid(name, "must be a JSON object")
+        return value
 
     def boolean(self, name: str, default: bool) -> bool:
         """Return ``true`` or ``false``, in any letter case."""
@@ -108,6 +127,13 @@ def _checked(name: str, value: str, code: ErrorCode = ErrorCode.INVALID_PARAMETE
         message = None if code != ErrorCode.INVALID_PARAMETER else f"{name} has invalid characters"
         raise ApiError.of(code, message)
     return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is given twice")
+    return members
 
 
 def _invalid(name: str, why: str) -> ApiError:

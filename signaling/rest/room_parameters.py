@@ -81,11 +81,8 @@ def read_room_settings(given: Parameters, limits: RoomLimits) -> RoomSettings:
         media_region=_media_region(given, limits),
         record_participants_on_connect=record,
         large_room=large,
-        status_callback=_status_callback(given),
-        status_callback_method=given.choice(
-            "StatusCallbackMethod", CALLBACK_METHODS, ErrorCode.CALLBACK_METHOD_INVALID
-        )
-        or "POST",
+        status_callback=read_status_callback(given),
+        status_callback_method=read_status_callback_method(given),
     )
 
 
@@ -116,7 +113,16 @@ def _media_region(given: Parameters, limits: RoomLimits) -> str:
     return limits.media_region if region in (None, "gll") else str(region)
 
 
-def _status_callback(given: Parameters) -> str | None:
+def read_status_callback_method(given: Parameters) -> str:
+    """Return how status callbacks are to be made. :raises ApiError: 53110."""
+    method = given.choice(
+        "StatusCallbackMethod", CALLBACK_METHODS, ErrorCode.CALLBACK_METHOD_INVALID
+    )
+    return method or "POST"
+
+
+def read_status_callback(given: Parameters) -> str | None:
+    """Return where status callbacks are to go, if anywhere. :raises ApiError: 53111."""
     url = given.text("StatusCallback", ErrorCode.CALLBACK_INVALID)
     if url is None:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from signaling.rooms.settings import RoomSettings
+from signaling.storage.media_records import TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 
 _SETTINGS = {field.name for field in dataclasses.fields(RoomSettings)}
@@ -17,6 +18,8 @@ def row_of(record: Any) -> dict[str, Any]:
     row = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     if isinstance(record, RoomRecord):
         row["settings"] = json.dumps(dataclasses.asdict(record.settings), separators=(",", ":"))
+    if isinstance(record, TranscriptionRecord):
+        row["configuration"] = json.dumps(record.configuration, separators=(",", ":"))
     return row
 
 

@@ -21,6 +21,7 @@ from signaling.storage.event_records import EventRecord
 from signaling.storage.event_tables import events
 from signaling.storage.files import make_private
 from signaling.storage.key_queries import KeyQueries
+from signaling.storage.media_queries import MediaQueries
 from signaling.storage.media_records import TranscriptionRecord
 from signaling.storage.media_tables import transcriptions
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
@@ -82,7 +83,7 @@ _PRAGMAS = (
 )
 
 
-class SqlStore(KeyQueries, EventQueries, SubscriptionQueries):
+class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
     """
     A :class:`~signaling.storage.store.Store` in one SQLite file; made by :meth:`open`.
 

@@ -78,7 +78,7 @@ class FailingStore:
 
 
 async def test_revocation_counts_even_if_the_store_fails(store: SqlStore) -> None:
-    ended = []
+    ended: list[object] = []
     control = AccessControl(
         account=ACCOUNT,
         store=FailingStore(),  # type: ignore[arg-type]

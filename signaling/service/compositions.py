@@ -1,0 +1,122 @@
+"""What becomes of compositions when their room has ended."""
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import structlog
+
+from signaling.errors import ErrorCode, StorageError
+from signaling.ids import new_composition_sid
+from signaling.rooms import RoomCompleted, RoomEvent
+from signaling.storage.media_queries import MediaQueries
+from signaling.storage.media_records import CompositionRecord, RecordingRecord
+
+if TYPE_CHECKING:
+    from .live_room import LiveRoom
+    from .room_service import RoomService
+
+RETRY_DELAY = 2.0
+"""Seconds until a room is looked at again after the store failed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class CompositionService:
+    """
+    Looks at rooms that have ended, one after the other, off everybody's path.
+
+    A waiting composition of which nothing was recorded fails. One that has sources stays enqueued
+    for whatever renders it. Enabled hooks make compositions of rooms that were recorded.
+    """
+
+    def __init__(self, *, service: "RoomService", store: MediaQueries, rng: random.Random) -> None:
+        self._service = service
+        self._store = store
+        self._rng = rng
+        # By room SID: whether the hooks are to run.
+        self._ended: dict[str, bool] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up what a former run left, and follow the rooms from now on."""
+        self._service.observers.append(self._observe)
+        # A restored room may have ended at once.
+        await self._service.flush()
+        for room_sid in await self._store.rooms_with_waiting_compositions():
+            self._ended.setdefault(room_sid, False)
+        self._task = asyncio.create_task(self._run(), name="compositions")
+
+    async def close(self) -> None:
+        """Stop; what is undone is taken up at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def room_may_have_ended(self, room_sid: str) -> None:
+        """Look at a room if it is not in progress: a composition of it was just enqueued."""
+        if self._service.live_room(room_sid) is None:
+            self._ended.setdefault(room_sid, False)
+            self._wake.set()
+
+    def _observe(self, live: "LiveRoom", event: RoomEvent) -> None:
+        if isinstance(event, RoomCompleted):
+            self._ended[live.sid] = live.record.settings.type == "group"
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            for room_sid in tuple(self._ended):
+                # Taken out first: what is noted meanwhile counts.
+                run_hooks = self._ended.pop(room_sid)
+                try:
+                    await self._service.flush()
+                    await self._settle(room_sid, run_hooks=run_hooks)
+                except StorageError as error:
+                    _log.warning("compositions have to wait", error=str(error))
+                    self._ended[room_sid] = run_hooks or self._ended.get(room_sid, False)
+                    break
+                except Exception:
+                    _log.exception("compositions of a room failed", room_sid=room_sid)
+            else:
+                await self._wake.wait()
+                continue
+            await asyncio.sleep(RETRY_DELAY)
+
+    async def _settle(self, room_sid: str, *, run_hooks: bool) -> None:
+        recordings = await self._store.recordings_of_room(room_sid)
+        usable = [r for r in recordings if r.status not in ("deleted", "failed")]
+        if run_hooks and usable:
+            await self._run_hooks(room_sid)
+        gone = bool(recordings) and all(r.status == "deleted" for r in recordings)
+        for composition in await self._store.compositions_of_room(room_sid):
+            if composition.status == "enqueued" and not _has_sources(composition, usable):
+                code = ErrorCode.RECORDINGS_DELETED if gone else ErrorCode.NO_SOURCE_LEFT
+                if await self._store.fail_composition(composition.sid, code):
+                    _log.info("composition failed", composition_sid=composition.sid, code=int(code))
+
+    async def _run_hooks(self, room_sid: str) -> None:
+        hooks = await self._store.enabled_hooks()
+        existing = await self._store.compositions_of_room(room_sid)
+        done = {composition.hook_sid for composition in existing}
+        for hook in hooks:
+            if hook.sid not in done:
+                await self._store.add_composition(
+                    CompositionRecord(
+                        sid=new_composition_sid(self._rng),
+                        account_sid=hook.account_sid,
+                        room_sid=room_sid,
+                        hook_sid=hook.sid,
+                        plan=hook.plan,
+                        status="enqueued",
+                        created_at=self._service.clock.utc_now(),
+                    )
+                )
+
+
+def _has_sources(composition: CompositionRecord, usable: list[RecordingRecord]) -> bool:
+    audio = [recording for recording in usable if recording.kind == "audio"]
+    video = [recording for recording in usable if recording.kind == "video"]
+    return bool(composition.plan.select_audio(audio) or composition.plan.select_video(video))

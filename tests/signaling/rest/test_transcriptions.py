@@ -1,0 +1,129 @@
+"""Transcriptions: started and stopped by the application, ended by the room."""
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from twilio.base.exceptions import TwilioRestException
+
+from signaling.rooms import LeaveReason
+
+from .conftest import RunningServer
+from .test_participants import join
+
+names = itertools.count()
+
+
+def refused(call: Callable[[], Any]) -> tuple[int, int]:
+    with pytest.raises(TwilioRestException) as caught:
+        call()
+    return caught.value.status, caught.value.code
+
+
+@pytest.fixture
+def room(client: Any) -> Any:
+    return client.rooms.create(unique_name=f"heard-{next(names)}")
+
+
+def test_room_has_at_most_one(client: Any, room: Any) -> None:
+    transcriptions = client.rooms(room.sid).transcriptions
+    assert transcriptions.list() == []
+    made = transcriptions.create(configuration={"languageCode": "de-DE"})
+    assert re.fullmatch("video_transcriptions_[0-9a-f]{32}", made.ttid)
+    assert (made.status, made.room_sid, made.source_sid) == ("started", room.sid, None)
+    assert made.configuration == {"languageCode": "de-DE"}
+    assert (made.start_time, made.end_time, made.duration) == (None, None, None)
+    again = transcriptions.create(configuration={"languageCode": "fr-FR"})
+    assert (again.ttid, again.configuration) == (made.ttid, made.configuration)
+    assert [listed.ttid for listed in transcriptions.list()] == [made.ttid]
+    assert client.rooms(room.unique_name).transcriptions(made.ttid).fetch().ttid == made.ttid
+    assert refused(transcriptions("video_transcriptions_x").fetch) == (404, 20404)
+
+
+def test_time_runs_from_the_first_participant(
+    server: RunningServer, client: Any, room: Any
+) -> None:
+    transcriptions = client.rooms(room.sid).transcriptions
+    made = transcriptions.create()
+    assert made.start_time is None
+    join(server, room.sid, "alice")
+    shown = transcriptions(made.ttid).fetch()
+    assert shown.start_time is not None
+    assert shown.duration is None
+    stopped = transcriptions(made.ttid).update(status="stopped")
+    assert (stopped.status, stopped.start_time) == ("stopped", shown.start_time)
+    assert stopped.duration == int((stopped.end_time - stopped.start_time).total_seconds())
+    # The same again changes nothing.
+    assert transcriptions(made.ttid).update(status="stopped").end_time == stopped.end_time
+    started = transcriptions(made.ttid).update(status="started")
+    assert (started.status, started.end_time, started.duration) == ("started", None, None)
+
+
+def test_started_with_somebody_inside_runs_at_once(
+    server: RunningServer, client: Any, room: Any
+) -> None:
+    join(server, room.sid, "alice")
+    assert client.rooms(room.sid).transcriptions.create().start_time is not None
+
+
+def test_end_of_the_room_stops_it(server: RunningServer, client: Any, room: Any) -> None:
+    transcriptions = client.rooms(room.sid).transcriptions
+    made = transcriptions.create()
+    alice = join(server, room.sid, "alice")
+    client.rooms(room.sid).update(status="completed")
+    assert alice.link.reason is LeaveReason.ROOM_COMPLETED
+    ended = transcriptions(made.ttid).fetch()
+    assert ended.status == "stopped"
+    assert ended.end_time is not None
+    assert ended.duration is not None
+    assert refused(lambda: transcriptions(made.ttid).update(status="started")) == (400, 53118)
+    assert transcriptions.create().ttid == made.ttid
+
+
+def test_ended_room_without_one_gets_none(client: Any, room: Any) -> None:
+    client.rooms(room.sid).update(status="completed")
+    assert refused(client.rooms(room.sid).transcriptions.create) == (400, 53118)
+    assert client.rooms(room.sid).transcriptions.list() == []
+
+
+def test_configuration_is_merged(client: Any, room: Any) -> None:
+    transcriptions = client.rooms(room.sid).transcriptions
+    made = transcriptions.create(configuration={"languageCode": "de-DE", "hints": "x"})
+    updated = transcriptions(made.ttid).update(configuration={"hints": "y"})
+    assert updated.configuration == {"languageCode": "de-DE", "hints": "y"}
+    assert transcriptions(made.ttid).fetch().configuration == updated.configuration
+
+
+def test_room_can_begin_with_one(client: Any, http: requests.Session) -> None:
+    room = client.rooms.create(
+        transcribe_participants_on_connect=True,
+        transcriptions_configuration={"languageCode": "en-US"},
+    )
+    [made] = client.rooms(room.sid).transcriptions.list()
+    assert (made.status, made.configuration) == ("started", {"languageCode": "en-US"})
+    other = client.rooms.create(transcriptions_configuration={"languageCode": "en-US"})
+    assert client.rooms(other.sid).transcriptions.list() == []
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"Status": "failed"}, {"Status": "x"}, {"Configuration": "[]"}]
+)
+def test_bad_updates_are_refused(
+    server: RunningServer, client: Any, room: Any, http: requests.Session, data: dict[str, str]
+) -> None:
+    made = client.rooms(room.sid).transcriptions.create()
+    answer = http.post(made.url, data=data)
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+
+
+def test_bad_configuration_is_refused(
+    server: RunningServer, client: Any, room: Any, http: requests.Session
+) -> None:
+    url = f"{server.url}/v1/Rooms/{room.sid}/Transcriptions"
+    for text in ("[]", "{", "[" * 100_000, '{"a": 1, "a": 2}'):
+        answer = http.post(url, data={"Configuration": text})
+        assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+    assert client.rooms(room.sid).transcriptions.list() == []
