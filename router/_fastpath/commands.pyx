@@ -8,7 +8,7 @@ from router._fastpath.binding cimport (
     addresses_clear,
     credentials_add,
     credentials_remove,
-    selected_address,
+    selected_path,
 )
 from router._fastpath.command cimport (
     COMMAND_ADD_SLOT,
@@ -295,7 +295,7 @@ cdef int _send_datagram(
         return DONE
     out = output_reserve(&p.out)
     memcpy(out, command.body.datagram.data, command.body.datagram.length)
-    output_add(&p.out, NO_OWNER, selected_address(t), command.body.datagram.length)
+    output_add(&p.out, NO_OWNER, selected_path(t), command.body.datagram.length)
     count(p, COUNT_DTLS_OUT)
     return DONE
 

@@ -56,7 +56,7 @@ cdef void _receive(plane_state *p, const datagram *d, int64_t now_us) noexcept n
     if not (20 <= first <= 63 or 128 <= first <= 191):
         count(p, COUNT_UNKNOWN_PROTOCOL)
         return
-    t = address_owner(p, &d.source, &which)
+    t = address_owner(p, &d.path, &which)
     if first <= 63:
         if t == NULL:
             count(p, COUNT_DTLS_UNVALIDATED)

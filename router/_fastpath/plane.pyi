@@ -175,11 +175,22 @@ class DataPlane:
 
     # By hand: only while no thread runs. The same core without socket and clock.
     def receive_datagrams(
-        self, datagrams: Sequence[tuple[bytes, tuple[str, int]]], now_us: int
+        self,
+        datagrams: Sequence[
+            tuple[bytes, tuple[str, int]] | tuple[bytes, tuple[str, int], str | None]
+        ],
+        now_us: int,
     ) -> None:
-        """Carry out the commands, take one wake-up's datagrams from their sources, forward."""
+        """
+        Carry out the commands, take one wake-up's datagrams from their sources, forward.
+
+        A third element is the address of ours that the datagram came to, as a socket that is bound
+        to ``::`` tells it; answers leave from there.
+        """
     def handle_timer(self, now_us: int) -> None: ...
     def next_timer(self) -> int:
         """Return when handle_timer has work: 0 while commands wait, -1 for never."""
     def datagrams_to_send(self) -> list[tuple[bytes, tuple[str, int]]]:
         """Return what would have been sent, GSO runs already split, and forget it."""
+    def datagrams_to_send_from(self) -> list[tuple[bytes, tuple[str, int], str | None]]:
+        """Do the same, and tell the address to send from; None leaves it to the kernel."""

@@ -17,8 +17,11 @@ from router._fastpath.capture cimport (
     address_to_python,
     capture,
     capture_free,
+    capture_implies,
     capture_send,
     capture_take,
+    host_from_python,
+    host_to_python,
 )
 from router._fastpath.command cimport (
     CNAME_MAX,
@@ -111,7 +114,9 @@ from router._fastpath.udp cimport (
     datagram,
     out_message,
     udp_close,
+    udp_implies_local,
     udp_open,
+    udp_path,
     udp_send,
     udp_socket,
 )
@@ -167,6 +172,13 @@ cdef void _send(void *context, const out_message *messages, int count) noexcept 
         capture_send(&out.kept, messages, count)
     else:
         udp_send(&out.socket, messages, count)
+
+
+cdef bint _implies(void *context, const udp_path *path) noexcept nogil:
+    cdef outlet *out = <outlet *>context
+    if out.by_hand:
+        return capture_implies(&out.kept, path)
+    return udp_implies_local(&out.socket, path) != 0
 
 
 cdef ring *_new_ring(uint32_t slots, size_t slot_size) except NULL:
@@ -232,7 +244,7 @@ cdef class DataPlane:
             seed = int.from_bytes(os.urandom(8), "big")
         if state_init(
             self.state, max_transports, max_streams, max_slots, seed,
-            self.commands, self.events, _send, self.out,
+            self.commands, self.events, _send, _implies, self.out,
         ):
             raise MemoryError
         ring_sleep(self.events)     # so that the first event rings
@@ -541,11 +553,13 @@ cdef class DataPlane:
             return None
         for i in range(ADDRESSES_MAX):
             validated += t.addresses[i].used
-        address = None
+        address = local_address = None
         if t.selected >= 0:
-            address = address_to_python(&t.addresses[t.selected].address)
+            address = address_to_python(&t.addresses[t.selected].path.remote)
+            local_address = host_to_python(&t.addresses[t.selected].path.local.ipi6_addr)
         return {
             "address": address,
+            "local_address": local_address,
             "validated": validated,
             "has_keys": bool(t.has_keys),
             "checks": t.checks,
@@ -616,10 +630,11 @@ cdef class DataPlane:
         cdef bytearray copy
         self._check_by_hand()
         commands_run(self.state, now_us)
-        for data, source in datagrams:
+        for data, source, *local in datagrams:
             copy = bytearray(data)
             memset(&d, 0, sizeof(datagram))
-            address_from_python(&d.source, source)
+            address_from_python(&d.path.remote, source)
+            host_from_python(&d.path.local.ipi6_addr, local[0] if local else None)
             d.data = copy
             d.length = <uint32_t>len(copy)
             core_receive(self.state, &d, 1, now_us)
@@ -641,7 +656,11 @@ cdef class DataPlane:
 
     def datagrams_to_send(self):
         self._check_by_hand()
-        return capture_take(&self.out.kept)
+        return capture_take(&self.out.kept, False)
+
+    def datagrams_to_send_from(self):
+        self._check_by_hand()
+        return capture_take(&self.out.kept, True)
 
 
 cdef tuple _event_to_python(const plane_event *event):

@@ -124,5 +124,5 @@ cdef uint32_t slot_write(
         &p.out, &t.keys.outbound, out, payload, plan.length, payload_length,
         <uint32_t>(index >> 16),
     )
-    output_add(&p.out, slot.transport, &t.addresses[t.selected].address, length)
+    output_add(&p.out, slot.transport, &t.addresses[t.selected].path, length)
     return length

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
-from router._fastpath.binding cimport selected_address
+from router._fastpath.binding cimport selected_path
 from router._fastpath.counters cimport COUNT_RTCP_OUT
 from router._fastpath.output cimport NO_OWNER, output_add, output_reserve
 from router._fastpath.rtcp cimport rtcp_write_rr, rtcp_write_sdes
@@ -33,5 +33,5 @@ cdef void rtcp_end(plane_state *p, transport *t, uint8_t *packet, int length) no
     if sealed < 0:
         return
     t.keys.srtcp_index = (t.keys.srtcp_index + 1) & 0x7FFFFFFF
-    output_add(&p.out, NO_OWNER, selected_address(t), <uint32_t>sealed)
+    output_add(&p.out, NO_OWNER, selected_path(t), <uint32_t>sealed)
     count(p, COUNT_RTCP_OUT)

@@ -13,7 +13,7 @@ from router._fastpath.counters cimport COUNTERS
 from router._fastpath.deadlines cimport deadlines
 from router._fastpath.event cimport plane_event
 from router._fastpath.loss cimport loss_list
-from router._fastpath.output cimport output, output_send
+from router._fastpath.output cimport output, output_implies, output_send
 from router._fastpath.reception cimport reception
 from router._fastpath.ring cimport ring
 from router._fastpath.sequence cimport sequence_window
@@ -21,11 +21,11 @@ from router._fastpath.srtp cimport srtp_session
 from router._fastpath.store cimport packet_store, stored_packet
 from router._fastpath.table cimport table
 from router._fastpath.transport_cc cimport arrival_log
-from router._fastpath.udp cimport sockaddr_in6
+from router._fastpath.udp cimport udp_path
 
 
 cdef enum:
-    ADDRESSES_MAX = 8       # validated addresses of a transport
+    ADDRESSES_MAX = 8       # validated paths of a transport
     KNOWN_SSRCS = 16        # SSRCs without a stream or slot that a transport remembers
     RTCP_SOURCES = 16       # senders of RTCP whose replay windows a transport keeps
     RESENT_SLOTS = 16       # packets for which a slot remembers when it resent them
@@ -46,9 +46,11 @@ cdef struct ice_credentials:
     uint8_t password[PASSWORD_MAX]
 
 
+# The same remote address with another local one is another candidate pair, and so another entry.
 cdef struct peer_address:
-    sockaddr_in6 address
+    udp_path path
     int64_t authenticated_at_us     # last STUN check or SRTP packet that verified
+    int64_t implied_at_us           # when path.implied was found out
     bint used
 
 
@@ -260,7 +262,8 @@ cdef inline uint64_t ntp_at(const plane_state *p, int64_t now_us) noexcept nogil
 # Returns 0, or -1 without memory. The state is zeroed memory; the rings stay the caller's.
 cdef int state_init(
     plane_state *p, uint32_t max_transports, uint32_t max_streams, uint32_t max_slots,
-    uint64_t seed, ring *commands, ring *events, output_send send, void *context
+    uint64_t seed, ring *commands, ring *events, output_send send, output_implies implies,
+    void *context
 ) noexcept nogil
 cdef void state_free(plane_state *p) noexcept nogil
 

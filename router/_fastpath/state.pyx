@@ -16,7 +16,8 @@ cdef enum:
 
 cdef int state_init(
     plane_state *p, uint32_t max_transports, uint32_t max_streams, uint32_t max_slots,
-    uint64_t seed, ring *commands, ring *events, output_send send, void *context
+    uint64_t seed, ring *commands, ring *events, output_send send, output_implies implies,
+    void *context
 ) noexcept nogil:
     p.max_transports = max_transports
     p.max_streams = max_streams
@@ -38,7 +39,7 @@ cdef int state_init(
         return -1
     if deadlines_init(&p.timers, max_transports):
         return -1
-    return output_init(&p.out, send, context)
+    return output_init(&p.out, send, implies, context)
 
 
 cdef void state_free(plane_state *p) noexcept nogil:

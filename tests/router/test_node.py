@@ -56,7 +56,7 @@ class Watched:
 async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     """Run a node on ports of the kernel's choice."""
     node = MediaNode(
-        MediaNodeConfig(port=0, threads=request.param, addresses=("192.0.2.2",)),
+        MediaNodeConfig(port=0, threads=request.param, addresses=("127.0.0.1",)),
         rng=random.Random(7),
     )
     found = Watched(node)
