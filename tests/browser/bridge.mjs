@@ -73,7 +73,11 @@ const operations = {
     const id = ++next;
     pages.set(id, opened);
     opened.on('console', (message) => say({ page: id, console: `${message.type()}: ${message.text()}` }));
-    opened.on('pageerror', (error) => say({ page: id, console: `pageerror: ${error}` }));
+    opened.on('pageerror', (error) => {
+      // Firefox reports a WebSocket that does not connect among the exceptions.
+      const kind = /can’t establish a connection/.test(error) ? 'error' : 'pageerror';
+      say({ page: id, console: `${kind}: ${error}` });
+    });
     if (width) await opened.setViewport({ width, height });
     await opened.goto(url, { waitUntil: 'load' });
     return id;
@@ -89,8 +93,18 @@ const operations = {
     await page(id).setViewport({ width, height });
   },
   async close({ page: id }) {
-    await page(id).close();
+    const closed = pages.get(id);
     pages.delete(id);
+    await closed?.close();
+  },
+  async kill({ browser }) {
+    const killed = browsers.get(browser);
+    browsers.delete(browser);
+    for (const [id, opened] of pages) if (opened.browser() === killed) pages.delete(id);
+    // The whole group: without its children a browser goes on sending.
+    const gone = new Promise((resolve) => killed.once('disconnected', resolve));
+    process.kill(-killed.process().pid, 'SIGKILL');
+    await gone;
   },
   async quit({ browser }) {
     await browsers.get(browser).close();

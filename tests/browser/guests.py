@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VideoGrant
@@ -10,6 +11,11 @@ from twilio.rest import Client
 from tests.support.server import Server
 
 from .browsers import Browser, Page, PageError
+
+
+def new_room() -> str:
+    """Return a room name that no other test uses."""
+    return f"room-{uuid4()}"
 
 
 class BackEnd:
@@ -40,6 +46,8 @@ class Guest:
     def __init__(self, page: Page, identity: str, number: int, frequency: int) -> None:
         self.page = page
         self.identity = identity
+        self.expects_errors = False
+        """Whether the browser may report errors; an uncaught exception is never expected."""
         self.number = number
         self.frequency = frequency
 
@@ -51,7 +59,7 @@ class Guest:
             {"name": "camera", "kind": "video", "number": self.number},
         ]
 
-    async def connect(
+    def request(
         self,
         back_end: BackEnd,
         room: str,
@@ -60,17 +68,24 @@ class Guest:
         token: str | None = None,
         **options: Any,
     ) -> dict[str, Any]:
+        """Return what the lab's ``connect`` is told."""
+        return {
+            "token": token or back_end.token(self.identity, room),
+            "url": back_end.server.signaling_url,
+            "tracks": self.tracks if tracks is None else tracks,
+            "options": {"name": room, **options},
+        }
+
+    async def connect(self, back_end: BackEnd, room: str, **arguments: Any) -> dict[str, Any]:
         """Connect; return the lab's state or ``{"error": ...}``."""
         result: dict[str, Any] = await self.call(
-            "connect",
-            {
-                "token": token or back_end.token(self.identity, room),
-                "url": back_end.server.signaling_url,
-                "tracks": self.tracks if tracks is None else tracks,
-                "options": {"name": room, **options},
-            },
+            "connect", self.request(back_end, room, **arguments)
         )
         return result
+
+    async def begin_to_connect(self, back_end: BackEnd, room: str, **arguments: Any) -> None:
+        """Connect and wait for nothing; the lab's ``connecting`` gives the result."""
+        await self.call("beginToConnect", self.request(back_end, room, **arguments))
 
     async def join(self, back_end: BackEnd, room: str, **arguments: Any) -> dict[str, Any]:
         """Connect a guest who must get in; return the lab's state."""
@@ -81,6 +96,15 @@ class Guest:
     async def call(self, method: str, argument: Any = None) -> Any:
         """Call a method of the page's lab."""
         return await self.page.run(f"(argument) => window.lab.{method}(argument)", argument)
+
+    async def lose_signaling(self) -> None:
+        """Abort the socket; the server cannot be reached until :meth:`find_signaling`."""
+        self.expects_errors = True
+        await self.page.run("() => { hooks.blocked = true; hooks.sockets.at(-1).close(4001); }")
+
+    async def find_signaling(self) -> None:
+        """Let new sockets reach the server again."""
+        await self.page.run("() => { hooks.blocked = false; }")
 
     async def state(self) -> dict[str, Any]:
         """Return the page's view of the room."""
@@ -121,7 +145,11 @@ class Guest:
         """
         Assert that media flows from ``other`` to this page: its number, a counter that advances,
         and its tone, on the track objects that the SDK attributes to it.
+
+        :param freeze: Longest time without a new picture, seconds.
+        :param number: Number in the picture, when it is not the guest's own.
         """
+        number = number or other.number
         seen: dict[str, Any] = await self.call(
             "watch",
             {
@@ -130,11 +158,12 @@ class Guest:
                 "video": video,
                 "audio": audio,
                 "name": track,
+                "number": number,
             },
         )
         context = f"{self.identity} watching {other.identity}: {seen}"
         if video:
-            assert list(seen["numbers"]) == [str(number or other.number)], context
+            assert list(seen["numbers"]) == [str(number)], context
             # Different pictures, which is more than a counter that advances in leaps.
             assert seen["pictures"] >= frames_per_second * seen["seconds"], context
             if freeze is not None:
@@ -162,11 +191,12 @@ class Guests:
         return guest
 
     async def close(self) -> None:
-        """Close all pages; an exception that the SDK did not catch fails the test."""
+        """Close all pages; the test fails when one had an error that it did not expect."""
         for guest in self._made:
             await guest.page.close()
         for guest in self._made:
-            assert not guest.page.errors, (guest.identity, guest.page.errors)
+            unexpected = guest.page.exceptions if guest.expects_errors else guest.page.errors
+            assert not unexpected, (guest.identity, unexpected)
 
 
 async def see_each_other(*guests: Guest, **options: Any) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -15,7 +14,7 @@ from tests.support.relay import Impairment, UdpRelay, running_relay
 from tests.support.server import Server, free_udp_ports, running_server
 
 from .browsers import Browser
-from .guests import BackEnd, Guest, Guests, messages_arrive, see_each_other
+from .guests import BackEnd, Guest, Guests, messages_arrive, new_room, see_each_other
 
 LOSSY = Impairment(loss=0.05, reorder=0.02)
 RECOVERED = 0.95
@@ -79,7 +78,7 @@ async def meet(
 ) -> tuple[Guest, Guest]:
     """Return two guests of one room who see and hear each other."""
     back_end = BackEnd(link.server)
-    room = f"impaired-{uuid4()}"
+    room = new_room()
     alice, bob = await guests(browsers[0], "alice"), await guests(browsers[1], "bob")
     for guest in (alice, bob):
         microphone, picture = guest.tracks
@@ -141,7 +140,7 @@ async def test_data_arrives_whole_and_in_order_under_loss(
 ) -> None:
     link.relay.impairment = LOSSY
     back_end = BackEnd(link.server)
-    room = f"impaired-{uuid4()}"
+    room = new_room()
     alice, bob = await guests(browsers[0], "alice"), await guests(browsers[1], "bob")
     for guest in (alice, bob):
         await guest.join(back_end, room, tracks=[{"name": "chat", "kind": "data"}])
