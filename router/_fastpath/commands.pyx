@@ -25,6 +25,7 @@ from router._fastpath.command cimport (
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
     COMMAND_SET_STREAM_RTX,
+    NO_PAYLOAD_TYPE,
     credentials_command,
     plane_command,
     rtp_endpoint_command,
@@ -38,7 +39,7 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.deadlines cimport NEVER_US
 from router._fastpath.fanout cimport fanout_run
-from router._fastpath.header_plan cimport sending_kinds
+from router._fastpath.header_plan cimport MASK_MIXED, sending_kinds
 from router._fastpath.keyframe cimport key_frame_request, key_frames_for_subscriber
 from router._fastpath.loss cimport loss_init
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
@@ -186,6 +187,8 @@ cdef int _add_transport(
     t.selected = -1
     t.first_stream = t.first_slot = -1
     t.report_at_us = t.feedback_at_us = NEVER_US
+    memset(t.configuration.payload_out, NO_PAYLOAD_TYPE, 64)
+    memset(t.configuration.rtx_out, NO_PAYLOAD_TYPE, 64)
     t.local_ssrc = <uint32_t>next_random(p)
     t.transport_seq = <uint32_t>next_random(p) & 0x7FFF
     t.rate_since_us = now_us
@@ -262,9 +265,11 @@ cdef int _configure(
         t.configuration.payload_out, command.body.configuration.payload_out, 64
     ) == 0 and memcmp(
         t.configuration.extensions_out, command.body.configuration.extensions_out, 16
-    ) == 0
+    ) == 0 and (
+        t.configuration.extmap_allow_mixed == command.body.configuration.extmap_allow_mixed
+    )
     t.configuration = command.body.configuration
-    t.extension_mask = 0
+    t.extension_mask = MASK_MIXED if t.configuration.extmap_allow_mixed else 0
     for kind in range(1, EXTENSION_KINDS):
         if kind != KIND_MID and kind != KIND_RID and kind != KIND_REPAIRED_RID:
             if 1 <= t.configuration.extensions_out[kind] <= 14:

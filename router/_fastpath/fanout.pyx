@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
+from router._fastpath.command cimport NO_PAYLOAD_TYPE
 from router._fastpath.counters cimport (
     COUNT_RTP_BYTES_OUT,
     COUNT_RTP_HEADER_TOO_LONG,
@@ -129,7 +130,7 @@ cdef void _forward(
         plan = _plan_for(p, classes, slot.extension_mask, packets, number)
         for i in range(number):
             payload_type = t.configuration.payload_out[packets[i].codec]
-            if payload_type == 0:
+            if payload_type == NO_PAYLOAD_TYPE:
                 count(p, COUNT_RTP_UNMAPPED_PAYLOAD)
                 continue
             if not slot.started:

@@ -40,6 +40,7 @@ from router._fastpath.command cimport (
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
     COMMAND_SET_STREAM_RTX,
+    NO_PAYLOAD_TYPE,
     PASSWORD_MAX,
     UFRAG_MAX,
     plane_command,
@@ -153,6 +154,7 @@ FORMAT_VP9 = PAYLOAD_FORMAT_VP9
 FORMAT_AV1 = PAYLOAD_FORMAT_AV1
 
 PAYLOAD_RTX = 0x80
+PAYLOAD_NONE = NO_PAYLOAD_TYPE
 
 
 cdef extern from "<stdlib.h>" nogil:
@@ -425,12 +427,14 @@ cdef class DataPlane:
         bint remb,
         bytes cname,
         bint reduced_size=False,
+        bint extmap_allow_mixed=False,
     ):
         cdef plane_command *command
         if len(cname) > CNAME_MAX:
             raise ValueError(f"cname has {len(cname)} bytes, not at most {CNAME_MAX}")
-        if max(payload_out + rtx_out, default=0) > 127:
-            raise ValueError("payload types are at most 127")
+        for number in payload_out + rtx_out:
+            if number > 127 and number != NO_PAYLOAD_TYPE:
+                raise ValueError(f"payload type {number} is not 0 to 127, or 255 for none")
         command = self._begin(COMMAND_CONFIGURE_TRANSPORT, transport_id)
         if command == NULL:
             return False
@@ -442,6 +446,7 @@ cdef class DataPlane:
         command.body.configuration.transport_cc = transport_cc
         command.body.configuration.remb = remb
         command.body.configuration.reduced_size = reduced_size
+        command.body.configuration.extmap_allow_mixed = extmap_allow_mixed
         command.body.configuration.cname_length = <uint8_t>len(cname)
         _put(command.body.configuration.cname, cname, len(cname), "cname")
         ring_commit(self.commands)

@@ -90,7 +90,7 @@ cdef struct transport:
     peer_address addresses[ADDRESSES_MAX]
     ice_credentials credentials[2]          # [1] waits for its first use after a restart
     negotiated configuration
-    uint32_t extension_mask                 # kinds that we may send it
+    uint32_t extension_mask                 # kinds that we may send it, and MASK_MIXED
     uint32_t local_ssrc                     # sender of RR and feedback
     uint32_t media_ssrc                     # last inbound one, for transport-wide feedback
     uint16_t transport_seq                  # next transport-wide number that we send

@@ -250,6 +250,7 @@ class PeerConnection:
                 transport_cc=tables.transport_cc,
                 remb=tables.remb,
                 cname=self._cname.encode(),
+                extmap_allow_mixed=negotiator.extmap_allow_mixed,
             )
         )
         changes = self._sources.reconcile(negotiator.inbound)
