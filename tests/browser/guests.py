@@ -161,18 +161,41 @@ class Guest:
                 "number": number,
             },
         )
-        context = f"{self.identity} watching {other.identity}: {seen}"
-        if video:
-            assert list(seen["numbers"]) == [str(number)], context
-            # Different pictures, which is more than a counter that advances in leaps.
-            assert seen["pictures"] >= frames_per_second * seen["seconds"], context
-            if freeze is not None:
-                assert seen["longestFreeze"] <= freeze * 1000, context
-        if audio:
-            expected = str(round(other.frequency / 50) * 50)
-            assert seen["tones"], context
-            assert max(seen["tones"], key=seen["tones"].__getitem__) == expected, context
+        assert_seen(
+            seen,
+            number=number if video else None,
+            frequency=other.frequency if audio else None,
+            frames_per_second=frames_per_second,
+            freeze=freeze,
+        )
         return seen
+
+
+def assert_seen(
+    seen: dict[str, Any],
+    *,
+    number: int | None,
+    frequency: int | None,
+    frames_per_second: float = 15,
+    freeze: float | None = None,
+) -> None:
+    """
+    Assert that a page has seen and heard one publisher and nobody else.
+
+    :param seen: What the page's ``watch`` returned.
+    :param number: Number in the picture; None when that was not watched.
+    :param frequency: Of the tone, Hz; None when that was not watched.
+    :param freeze: Longest time without a new picture, seconds.
+    """
+    if number is not None:
+        assert list(seen["numbers"]) == [str(number)], seen
+        # Different pictures, which is more than a counter that advances in leaps.
+        assert seen["pictures"] >= frames_per_second * seen["seconds"], seen
+        if freeze is not None:
+            assert seen["longestFreeze"] <= freeze * 1000, seen
+    if frequency is not None:
+        assert seen["tones"], seen
+        assert max(seen["tones"], key=seen["tones"].__getitem__) == str(round(frequency / 50) * 50)
 
 
 class Guests:
@@ -182,9 +205,9 @@ class Guests:
         self._url = url
         self._made: list[Guest] = []
 
-    async def __call__(self, browser: Browser, identity: str) -> Guest:
+    async def __call__(self, browser: Browser, identity: str, *, url: str | None = None) -> Guest:
         """Open a page for a guest with a number and a tone of its own."""
-        page = await browser.open(self._url)
+        page = await browser.open(url or self._url)
         index = len(self._made)
         guest = Guest(page, identity, number=37 + 29 * index, frequency=600 + 350 * index)
         self._made.append(guest)

@@ -40,7 +40,9 @@ class Link:
     async def reaches(self, name: str, value: float) -> None:
         """Wait until a counter of the data plane has at least this value."""
         async with asyncio.timeout(20):
-            while await self.counter(name) < value:
+            while True:
+                if await self.counter(name) >= value:
+                    return
                 await asyncio.sleep(0.1)
 
 
