@@ -15,7 +15,9 @@ cdef enum:
     OUTPUT_ARENA_BYTES = 1 << 20
     OUTPUT_MESSAGES = 64
     OUTPUT_JOBS = 1024
-    OUTPUT_PACKET_MAX = 4608    # largest packet with header and tag, and room for a kernel's stores
+    # An inbound packet has at most SRTP_MAX_PAYLOAD bytes with header and tag, so its payload at
+    # least 22 less. RTX adds 2, the header may grow to PLAN_HEADER_MAX, and SRTP_MAX_TAG follows.
+    OUTPUT_PACKET_MAX = 4608
 
 
 # Sends the messages; everything is borrowed during the call.

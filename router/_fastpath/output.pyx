@@ -5,6 +5,9 @@ from libc.stdlib cimport calloc, free, malloc
 from router._fastpath.srtp cimport srtp_seal
 from router._fastpath.udp cimport UDP_MAX_RUN, UDP_MAX_RUN_BYTES
 
+cdef extern from "<assert.h>" nogil:
+    void debug_assert "assert"(bint condition)      # nothing in the release build
+
 
 cdef int output_init(
     output *out, output_send send, output_implies implies, void *context
@@ -67,6 +70,7 @@ cdef void output_add(
 ) noexcept nogil:
     cdef int last = out.message_count - 1
     cdef out_message *message
+    debug_assert(length <= OUTPUT_PACKET_MAX)
     out.packets += 1
     out.bytes += length
     if last >= 0 and owner != NO_OWNER and out.owners[last] == owner:
