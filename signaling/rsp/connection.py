@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from logging import DEBUG, INFO
 
 import structlog
 from msgspec import Raw, Struct
@@ -192,7 +193,8 @@ class RspConnection:
             self._refuse(error.code, error.message)
 
     def _receive_invalid(self, reason: str) -> None:
-        _log.info("invalid message", reason=reason)
+        # Anybody can send nonsense, as often as they like: it is worth a line only of those inside.
+        _log.log(INFO if self._link is not None else DEBUG, "invalid message", reason=reason)
         if self._link is not None:
             self._link.receive_invalid()
         elif not self._refused:

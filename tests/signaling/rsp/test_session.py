@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from signaling.service import IceServer, ServiceConfig
 from tests.signaling.support import ACCOUNT_SID, STARTED_AT, token
@@ -794,3 +795,17 @@ async def test_nothing_is_left_after_everybody_has_gone() -> None:
             assert w.harness.service.room_count == 0
             assert not w.harness.service._room_by_peer
             assert len(w.harness.service._timers) == 0
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_nonsense_of_strangers_is_not_worth_a_line(inside: bool) -> None:
+    async with world() as w:
+        alice = w.client("alice")
+        if inside:
+            await alice.connect()
+        else:
+            await alice.hello()
+        with capture_logs() as logs:
+            await alice.send({"type": "connect"})
+        levels = [line["log_level"] for line in logs if line["event"] == "invalid message"]
+        assert levels == ["info" if inside else "debug"]
