@@ -33,6 +33,8 @@ from .timers import TimerQueue
 
 ROOM_NAME_LENGTH_MAX = 128
 """Characters."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that rooms in the making have when the service closes."""
 CLOSE_SERVICE_RESTART = 1012
 """WebSocket close code of a server that goes away (RFC 6455 registry); clients resume elsewhere."""
 
@@ -81,7 +83,7 @@ class RoomService:
         self._live: dict[str, LiveRoom] = {}
         self._sid_by_name: dict[str, str] = {}
         self._room_by_peer: dict[PeerId, LiveRoom] = {}
-        self._creating: dict[str, asyncio.Future[None]] = {}
+        self._creating: dict[str, asyncio.Task[LiveRoom]] = {}
         self._connections: set[Closable] = set()
         self._timers = TimerQueue()
         self._timer: asyncio.TimerHandle | None = None
@@ -118,6 +120,11 @@ class RoomService:
         for peer_id in tuple(self._room_by_peer):
             self.node.close_peer(peer_id)
         self._room_by_peer.clear()
+        if self._creating:
+            _, late = await asyncio.wait(set(self._creating.values()), timeout=CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._recorder.close()
 
     async def drain(self, seconds: float) -> None:
@@ -274,7 +281,8 @@ class RoomService:
     async def _make_ad_hoc(self, name: str | None) -> LiveRoom:
         # Clients that meet in a new room come at the same time: one makes it, the others wait.
         while name is not None and (other := self._creating.get(name)) is not None:
-            await other
+            # Not awaited itself: whoever gives up waiting would cancel it for all.
+            await asyncio.wait({other})
             live = self._find(name)
             if live is not None:
                 return live
@@ -313,13 +321,22 @@ class RoomService:
             created_at=at,
             updated_at=at,
         )
-        done = self._creating[name] = asyncio.get_running_loop().create_future()
-        try:
-            await self._add_to_store(record)
-            return self._go_live(record, restored=None)
-        finally:
-            del self._creating[name]
-            done.set_result(None)
+        making = asyncio.create_task(self._make(record), name="making a room")
+        self._creating[name] = making
+        making.add_done_callback(lambda task: self._made(name, task))
+        # Whoever asked may give up at any moment. By then the store may have the room, and would
+        # refuse the name to everybody else: so it goes live all the same, and ends as unused.
+        return await asyncio.shield(making)
+
+    async def _make(self, record: RoomRecord) -> LiveRoom:
+        await self._add_to_store(record)
+        return self._go_live(record, restored=None)
+
+    def _made(self, name: str, making: asyncio.Task[LiveRoom]) -> None:
+        del self._creating[name]
+        if not making.cancelled():
+            # Looked at, in case that nobody waits for it any more.
+            making.exception()
 
     async def _add_to_store(self, record: RoomRecord) -> None:
         try:
