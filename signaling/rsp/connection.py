@@ -240,12 +240,15 @@ class RspConnection:
                 live = await self._service.room_to_join(connect.name, granted=token.room)
         except (TimeoutError, StorageError):
             raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from None
-        if self._lost or self.close_code is not None:
-            return
-        if self._service.is_overloaded:
-            raise ApiError.of(ErrorCode.SERVER_BUSY)
-        live.room.check_admission(token.identity)
-        self._join(connect, token, live)
+        try:
+            if self._lost or self.close_code is not None:
+                return
+            if self._service.is_overloaded:
+                raise ApiError.of(ErrorCode.SERVER_BUSY)
+            live.room.check_admission(token.identity)
+            self._join(connect, token, live)
+        finally:
+            self._service.abandon(live)
         self._service.join_times.observe(self._clock.monotonic() - began_at)
 
     def _join(self, connect: Connect, token: AccessToken, live: LiveRoom) -> None:

@@ -245,7 +245,7 @@ class RoomService:
         :param granted: Name or SID of the only room that the access token admits to, if any.
         :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
         """
-        if self.draining:
+        if self.is_overloaded:
             raise ApiError.of(ErrorCode.SERVER_BUSY)
         wanted = requested if requested is not None else granted
         if wanted is not None:
@@ -262,6 +262,11 @@ class RoomService:
         if not self.config.ad_hoc_rooms:
             raise ApiError.of(ErrorCode.ROOM_NOT_FOUND)
         return await self._make_ad_hoc(wanted)
+
+    def abandon(self, live: LiveRoom) -> None:
+        """End a room that was made for somebody who then did not get in, unless others are in."""
+        if live.record.ad_hoc and not live.room.participants:
+            live.complete(CompletionReason.UNUSED)
 
     def set_timer(self, key: Hashable, at: float | None, callback: Callable[[], None]) -> None:
         """

@@ -144,7 +144,12 @@ class WhipEndpoint:
     async def _route_endpoint(self, request: Request, protocol: str, room: str) -> Response:
         match request.method:
             case "POST":
-                return await self._create(request, protocol, room)
+                try:
+                    return await self._create(request, protocol, room)
+                except Problem as problem:
+                    if problem.code is not None:
+                        self._service.refused_joins[problem.code] += 1
+                    raise
             case "OPTIONS":
                 return _options(_ENDPOINT_METHODS, {"Accept-Post": SDP})
         raise _method_not_allowed(_ENDPOINT_METHODS)
@@ -171,17 +176,19 @@ class WhipEndpoint:
         offer = await _read_text(request)
         live = await self._room_to_join(room, token)
         try:
-            live.room.check_admission(token.identity)
             if self._service.is_overloaded:
                 raise ApiError.of(ErrorCode.SERVER_BUSY)
+            live.room.check_admission(token.identity)
+            peer_id, answer = self._make_peer(live, offer)
+            try:
+                resource = self._join(protocol, room, token, bearer, live, peer_id, offer)
+            except BaseException:
+                self._service.node.close_peer(peer_id)
+                raise
         except ApiError as error:
             raise _refused(error) from None
-        peer_id, answer = self._make_peer(live, offer)
-        try:
-            resource = self._join(protocol, room, token, bearer, live, peer_id, offer)
-        except BaseException:
-            self._service.node.close_peer(peer_id)
-            raise
+        finally:
+            self._service.abandon(live)
         self._service.join_times.observe(self._service.clock.monotonic() - began_at)
         path = (protocol, room, resource.key.resource_id)
         headers = {
@@ -223,7 +230,7 @@ class WhipEndpoint:
             )
         except DataPlaneError as error:
             _log.warning("the media node takes no more peers", error=str(error))
-            raise _refused(ApiError.of(ErrorCode.SERVER_BUSY)) from None
+            raise ApiError.of(ErrorCode.SERVER_BUSY) from None
         try:
             return peer_id, node.handle_offer(peer_id, offer)
         except NegotiationError as error:

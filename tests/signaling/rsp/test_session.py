@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from signaling.rooms import RoomSettings
 from signaling.service import IceServer, ServiceConfig
+from signaling.storage.store import Page, RoomFilter
 from tests.signaling.support import ACCOUNT_SID, STARTED_AT, token
 
 from .support import World, connect_body, descriptions, merged, sdp_of, track, world
@@ -118,6 +120,29 @@ async def test_rooms_refuse_with_their_codes() -> None:
         # The name is free at once.
         again = await w.client("carol").connect("r1")
         assert again["sid"] != alice.room_sid
+
+
+async def test_a_join_that_is_refused_leaves_no_room_behind() -> None:
+    async with world(ServiceConfig(account_sid=ACCOUNT_SID, max_participants=1)) as w:
+        service = w.harness.service
+        assert await refusal(w, connect_body("bob", "new", sdp="refuse")) == 53403
+        assert service.room_count == 0
+        # Full only once the handshake is over: before, it is told to come back later.
+        bob = w.client("bob")
+        await bob.hello()
+        await w.client("alice").connect("r1")
+        await bob.send(connect_body("bob", "new"))
+        assert [body["code"] for body in bob.take()] == [53006]
+        assert service.room_count == 1
+        completed = await w.harness.store.list_rooms(RoomFilter(status="completed"), Page())
+        assert len(completed.records) == 1
+    # A room of REST stays, and so does one that others are in.
+    async with world() as w:
+        await w.client("alice").connect("r1")
+        await w.harness.service.create_room(RoomSettings(unique_name="r2"))
+        for room in ("r1", "r2"):
+            assert await refusal(w, connect_body("bob", room, sdp="refuse")) == 53403
+        assert w.harness.service.room_count == 2
 
 
 async def test_a_token_for_a_sid_admits_to_the_room_by_name() -> None:

@@ -166,7 +166,8 @@ async def test_what_cannot_be_done_is_told(
         response = await s.post(path, offer if sdp is None else sdp, bearer("alice", token_room))
         assert response.status == status
         assert (await response.json()).get("code") == code
-        assert s.node.occupancy()["peers"] == 0
+        assert s.service.refused_joins == ({} if code is None else {code: 1})
+        assert s.node.occupancy()["peers"] == s.service.room_count == 0
 
 
 async def test_an_offer_that_sends_nothing_publishes_nothing(
@@ -174,7 +175,7 @@ async def test_an_offer_that_sends_nothing_publishes_nothing(
 ) -> None:
     async with site(tmp_path) as s:
         assert (await s.post("/whip/r1", viewing_offer)).status == 406
-        assert s.node.occupancy()["peers"] == 0
+        assert s.node.occupancy()["peers"] == s.service.room_count == 0
 
 
 async def test_bodies_are_bounded(tmp_path: Path) -> None:
