@@ -42,7 +42,15 @@ setup(
     packages=find_packages(include=["router*", "signaling*"]),
     package_data={
         "router._fastpath": ["*.pyi", "*.pxd", "*.h"],
-        "signaling": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.svg", "**/*.toml", "**/*.mako"],
+        "signaling": [
+            "py.typed",
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+            "**/*.svg",
+            "**/*.toml",
+            "**/*.mako",
+        ],
         "router": ["py.typed"],
     },
     options={"build": {"build_base": "build/debug"}} if DEBUG else {},
