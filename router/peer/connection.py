@@ -96,13 +96,13 @@ class PeerConnection:
             new_source_id=new_source_id,
             rng=rng,
         )
-        self._command(
-            shard.plane.add_transport(
-                self.transport_id,
-                credentials.username_fragment.encode(),
-                credentials.password.encode(),
-            )
-        )
+        if not shard.plane.add_transport(
+            self.transport_id,
+            credentials.username_fragment.encode(),
+            credentials.password.encode(),
+        ):
+            shard.transports.release(self.transport_id)
+            self._command(False)
         self.ufrag = credentials.username_fragment
         self.pwd = credentials.password
 
@@ -188,13 +188,23 @@ class PeerConnection:
         return self._events.popleft() if self._events else self.transport.next_event()
 
     def close(self) -> None:
-        """Leave: close DTLS, and drop everything that the plane holds for this peer."""
+        """Close DTLS; :meth:`free` follows."""
         self.transport.close()
-        self._command(self.shard.plane.remove_transport(self.transport_id))
+
+    def free(self) -> bool:
+        """
+        Drop everything that the plane holds for this peer, and give the ids back.
+
+        :return: False when the plane takes no commands now: then nothing was done.
+        """
+        shard = self.shard
+        if shard.failure is None and not shard.plane.remove_transport(self.transport_id):
+            return False
         for slot in self.slots:
-            self.shard.slots.release(slot.slot_id)
+            shard.slots.release(slot.slot_id)
         self._sources.close()
-        self.shard.transports.release(self.transport_id)
+        shard.transports.release(self.transport_id)
+        return True
 
     # Inside.
 

@@ -16,19 +16,21 @@ from aiortc import (
 )
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 
-from router.errors import LocalProtocolError, NegotiationError
+from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node import MediaNode, MediaNodeConfig
 from router.node_events import (
     MediaKind,
     NegotiationNeeded,
     NodeEvent,
     PeerConnected,
+    PeerFailed,
     PeerId,
     ReceiverAssigned,
     Source,
     SourceAdded,
     SourceRemoved,
 )
+from router.plane.shard import PlaneShard
 
 pytestmark = pytest.mark.interop
 
@@ -256,6 +258,74 @@ async def test_closing_peers_frees_everything(
     assert node.occupancy() == before
     with pytest.raises(LocalProtocolError):
         node.sources(publisher_id)
+
+
+async def test_a_plane_that_hangs_takes_nothing_with_it(
+    connections: list[RTCPeerConnection],
+) -> None:
+    node = MediaNode(MediaNodeConfig(port=0, addresses=("127.0.0.1",)), rng=random.Random(7))
+    watched = Watched(node)
+    node.set_listener(watched.events.append)
+    await node.start()
+    before = node.occupancy()
+    sources = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("video", "recvonly")
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+
+    assert node._shards is not None
+    (shard,) = node._shards
+    await hang(shard)
+    with pytest.raises(DataPlaneError):
+        node.subscribe(viewer_id, sources["video"].source_id)
+    with pytest.raises(DataPlaneError):
+        node.create_peer(group="room")
+    for peer_id in (sources["video"].peer_id, viewer_id):
+        node.close_peer(peer_id)
+    # Nobody may get these ids before the plane has heard that they are free.
+    assert node.occupancy()["peers"] == 0
+    assert node.occupancy()["transports"] == 2
+
+    node._shards.start()
+    async with asyncio.timeout(5):
+        while node.occupancy() != before:  # noqa: ASYNC110 - nothing else tells it
+            await asyncio.sleep(0.01)
+    await node.close()
+
+
+async def hang(shard: PlaneShard) -> None:
+    """Stop a plane's thread, and fill its command ring."""
+    assert shard.thread is not None
+    shard.plane.stop()
+    await asyncio.to_thread(shard.thread.join)
+    while shard.plane.bind_slot(1 << 16, 0):
+        pass
+
+
+async def test_what_one_peer_causes_costs_no_other_its_events(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    failing = node.create_peer(group="room")
+    watched.events.clear()
+
+    def listen(event: NodeEvent) -> None:
+        watched.events.append(event)
+        raise RuntimeError("a bug in whoever listens")
+
+    node.set_listener(listen)
+    peer = node._peers[failing]
+
+    def fail(data: bytes, now: float) -> None:
+        raise DataPlaneError("the data plane's command ring is full")
+
+    peer.connection.transport.receive_datagram = fail  # type: ignore[method-assign]
+    doomed = connection_of(connections)
+    doomed.addTrack(AudioStreamTrack())
+    await negotiate(node, failing, doomed)
+    await publish(watched, connections)
+    await watched.wait_for(PeerFailed, peer_id=failing)
 
 
 async def test_a_bad_offer_leaves_the_peer_as_it_was(
