@@ -285,7 +285,7 @@ class RspConnection:
                 peer_id=peer_id,
                 make_link=make_link,
             )
-        except ApiError:
+        except Exception:
             if peer_id is not None:
                 self._service.node.close_peer(peer_id)
             raise
@@ -296,18 +296,17 @@ class RspConnection:
             peer_id = node.create_peer(
                 group=live.sid, video_codecs=live.record.settings.video_codecs
             )
+            try:
+                return peer_id, node.handle_offer(peer_id, offer.sdp or "")
+            except BaseException:
+                node.close_peer(peer_id)
+                raise
         except DataPlaneError as error:
             _log.warning("the media node takes no more peers", error=str(error))
             raise ApiError.of(ErrorCode.SERVER_BUSY) from None
-        try:
-            return peer_id, node.handle_offer(peer_id, offer.sdp or "")
         except NegotiationError as error:
-            node.close_peer(peer_id)
             _log.info("offer refused", error=str(error))
             raise ApiError.of(ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED) from None
-        except Exception:
-            node.close_peer(peer_id)
-            raise
 
     def _options(self, live: LiveRoom) -> OptionsOut:
         timeout = self._service.config.session_timeout

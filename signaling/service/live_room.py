@@ -155,9 +155,15 @@ class LiveRoom:
             tracks_revision=tracks_revision,
             now=self._clock.monotonic(),
         )
+        try:
+            link = make_link(participant)
+        except Exception:
+            # Nobody would ever take it out again.
+            self.leave(participant.sid, LeaveReason.LEFT)
+            raise
         at = self._clock.utc_now()
         self._members[participant.sid] = _Member(
-            link=make_link(participant),
+            link=link,
             peer_id=None,
             record=ParticipantRecord(
                 sid=participant.sid,
@@ -315,7 +321,7 @@ class LiveRoom:
                         reason=event.reason.value,
                     )
                     self._record_participant(member, "disconnected", ended=True)
-                    self._release_peer(member)
+                    self._guarded(self._release_peer, member)
                     self._guarded(member.link.ended, event.reason)
             case _:
                 self._record(event)

@@ -228,19 +228,18 @@ class WhipEndpoint:
             peer_id = node.create_peer(
                 group=live.sid, video_codecs=live.record.settings.video_codecs
             )
+            try:
+                return peer_id, node.handle_offer(peer_id, offer)
+            except BaseException:
+                node.close_peer(peer_id)
+                raise
         except DataPlaneError as error:
             _log.warning("the media node takes no more peers", error=str(error))
             raise ApiError.of(ErrorCode.SERVER_BUSY) from None
-        try:
-            return peer_id, node.handle_offer(peer_id, offer)
         except NegotiationError as error:
-            node.close_peer(peer_id)
             raise Problem(
                 406, f"the offer cannot be accepted: {error}", code=_REFUSED_OFFER
             ) from None
-        except BaseException:
-            node.close_peer(peer_id)
-            raise
 
     def _join(
         self,
@@ -338,6 +337,9 @@ class WhipEndpoint:
             answer = self._service.node.handle_offer(resource.peer_id, offer)
         except (NegotiationError, LocalProtocolError) as error:
             raise Problem(409, f"ICE cannot be restarted: {error}") from None
+        except DataPlaneError as error:
+            _log.warning("no media for an ICE restart", error=str(error))
+            raise _refused(ApiError.of(ErrorCode.SERVER_BUSY)) from None
         resource.offer = offer
         headers = {"Content-Type": FRAGMENT, "ETag": resource.entity_tag}
         return Response(status=200, body=answer_fragment(answer).encode(), headers=headers)

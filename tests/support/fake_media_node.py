@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from router.errors import LocalProtocolError, NegotiationError
+from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node_events import (
     MediaKind,
     NegotiationNeeded,
@@ -60,6 +60,8 @@ class FakeMediaNode:
         self.peers: dict[PeerId, FakePeer] = {}
         self.offers_made = 0
         self.calls: Counter[str] = Counter()
+        self.overloaded: set[str] = set()
+        """Names of the calls that the data plane refuses."""
         self._ids = count(1)
         self._kinds: dict[SourceId, MediaKind] = {}
         self._outbox: list[NodeEvent] = []
@@ -69,6 +71,7 @@ class FakeMediaNode:
         self._listener = listener
 
     def create_peer(self, *, group: str, video_codecs: tuple[str, ...] = ()) -> PeerId:
+        self._command("create_peer")
         peer_id = PeerId(next(self._ids))
         self.peers[peer_id] = FakePeer(group)
         return peer_id
@@ -80,6 +83,7 @@ class FakeMediaNode:
                 self._end(source)
 
     def handle_offer(self, peer_id: PeerId, sdp: str) -> str:
+        self._command("handle_offer")
         peer = self._peer(peer_id)
         if peer.offered_slots is not None:
             raise LocalProtocolError("our offer is pending")
@@ -94,6 +98,7 @@ class FakeMediaNode:
         return f"answer to {sdp}"
 
     def create_offer(self, peer_id: PeerId) -> str:
+        self._command("create_offer")
         peer = self._peer(peer_id)
         if peer.offered_slots is not None:
             raise LocalProtocolError("our offer is pending")
@@ -102,6 +107,7 @@ class FakeMediaNode:
         return f"offer {self.offers_made}"
 
     def handle_answer(self, peer_id: PeerId, sdp: str) -> None:
+        self._command("handle_answer")
         peer = self._peer(peer_id)
         if peer.offered_slots is None:
             raise LocalProtocolError("no offer is pending")
@@ -120,6 +126,7 @@ class FakeMediaNode:
         return tuple(self._peer(peer_id).sources.values())
 
     def subscribe(self, peer_id: PeerId, source_id: SourceId) -> str | None:
+        self._command("subscribe")
         peer = self._peer(peer_id)
         if source_id not in self._kinds:
             raise LocalProtocolError(f"there is no source {source_id}")
@@ -165,6 +172,10 @@ class FakeMediaNode:
         self._add_source(peer_id, "data", label)
 
     # Inside.
+
+    def _command(self, call: str) -> None:
+        if call in self.overloaded:
+            raise DataPlaneError("the data plane's command ring is full")
 
     def _peer(self, peer_id: PeerId) -> FakePeer:
         if peer_id not in self.peers:
