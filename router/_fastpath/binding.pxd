@@ -35,6 +35,9 @@ cdef transport *address_owner(
 # Forget all validated paths; nothing is sent until another one is validated.
 cdef void addresses_clear(plane_state *p, transport *t) noexcept nogil
 
+# Tell what is owed (OWED_*), as far as there is room.
+cdef void events_pay(plane_state *p, transport *t, int64_t now_us) noexcept nogil
+
 # Install (0: first, 1: after a restart) and forget credentials. Adding returns 0, or -1 when the
 # username fragment is in use.
 cdef int credentials_add(plane_state *p, transport *t, uint32_t which) noexcept nogil

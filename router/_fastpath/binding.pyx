@@ -14,14 +14,18 @@ from router._fastpath.counters cimport (
     COUNT_STUN_UNAUTHENTICATED,
 )
 from router._fastpath.deadlines cimport deadlines_advance
-from router._fastpath.event cimport EVENT_KIND_VALIDATED, plane_event
+from router._fastpath.event cimport EVENT_KIND_CONSENT_LOST, EVENT_KIND_VALIDATED, plane_event
 from router._fastpath.keyframe cimport key_frames_for_subscriber
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.state cimport (
     ADDRESSES_MAX,
+    OWED_CONSENT_LOST,
+    OWED_VALIDATED,
     count,
     event_begin,
+    event_begin_limited,
+    event_push,
     ice_credentials,
     peer_address,
 )
@@ -187,12 +191,35 @@ cdef int _enter_address(
     t.addresses[place].authenticated_at_us = now_us
     _ask_implied(p, &t.addresses[place], now_us)
     which[0] = <uint32_t>place
-    event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+    if t.selected < 0:
+        event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+        if event == NULL:
+            t.owed |= OWED_VALIDATED
+    else:
+        event = event_begin_limited(p, t, EVENT_KIND_VALIDATED, t.id, now_us)
     if event != NULL:
         event.first = t.selected < 0
         event.body.address = path.remote
         ring_commit(p.events)
     return 1
+
+
+cdef void events_pay(plane_state *p, transport *t, int64_t now_us) noexcept nogil:
+    cdef plane_event *event
+    if t.owed & OWED_CONSENT_LOST and event_push(p, EVENT_KIND_CONSENT_LOST, t.id, now_us):
+        t.owed &= <uint8_t>~OWED_CONSENT_LOST
+    if not t.owed & OWED_VALIDATED:
+        return
+    if t.selected < 0:
+        t.owed &= <uint8_t>~OWED_VALIDATED     # it is no longer true
+        return
+    event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+    if event == NULL:
+        return
+    event.first = True
+    event.body.address = selected_path(t).remote
+    ring_commit(p.events)
+    t.owed &= <uint8_t>~OWED_VALIDATED
 
 
 cdef void _select(

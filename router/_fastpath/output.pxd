@@ -18,6 +18,9 @@ cdef enum:
     # An inbound packet has at most SRTP_MAX_PAYLOAD bytes with header and tag, so its payload at
     # least 22 less. RTX adds 2, the header may grow to PLAN_HEADER_MAX, and SRTP_MAX_TAG follows.
     OUTPUT_PACKET_MAX = 4608
+    # Longest that joins a run: fits into 1500 bytes with IPv6 and UDP. The kernel refuses a run of
+    # longer ones, and may cut a single one into fragments.
+    OUTPUT_SEGMENT_MAX = 1452
 
 
 # Sends the messages; everything is borrowed during the call.

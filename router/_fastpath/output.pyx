@@ -88,7 +88,7 @@ cdef void output_add(
             return
     message = &out.messages[out.message_count]
     out.paths[out.message_count] = path[0]
-    out.owners[out.message_count] = owner
+    out.owners[out.message_count] = owner if length <= OUTPUT_SEGMENT_MAX else NO_OWNER
     message.data = out.arena + out.used
     message.length = length
     message.segment_size = length

@@ -103,15 +103,25 @@ class Peer:
         self.password = self.rng.randbytes(12).hex().encode()
         self.received = Received()
         self.undecipherable = 0
-        self._profile, salt_length = PROFILES[profile]
+        self._profile, self._salt_length = PROFILES[profile]
         self.profile = profile
-        # master key then salt, as in RFC 5764
-        self.send_key, self.receive_key = (self.rng.randbytes(16 + salt_length) for _ in range(2))
-        self._sender = self._session(self.send_key, Policy.SSRC_ANY_OUTBOUND)
-        self._receiver = self._session(self.receive_key, Policy.SSRC_ANY_INBOUND)
+        self._draw_keys()
         plane.add_transport(self.id, self.ufrag, self.password)
         if keys:
             self.install_keys()
+
+    def _draw_keys(self) -> None:
+        # master key then salt, as in RFC 5764
+        self.send_key, self.receive_key = (
+            self.rng.randbytes(16 + self._salt_length) for _ in range(2)
+        )
+        self._sender = self._session(self.send_key, Policy.SSRC_ANY_OUTBOUND)
+        self._receiver = self._session(self.receive_key, Policy.SSRC_ANY_INBOUND)
+
+    def renew_keys(self) -> None:
+        """Do what follows a new DTLS association: new keys, new roll-over counters."""
+        self._draw_keys()
+        self.install_keys()
 
     def _session(self, key: bytes, ssrc_type: int) -> Session:
         policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=self._profile)
