@@ -194,6 +194,8 @@ class DataPlane:
     def handle_timer(self, now_us: int) -> None: ...
     def next_timer(self) -> int:
         """Return when handle_timer has work: 0 while commands wait, -1 for never."""
+    def discard_output(self) -> None:
+        """Drop from now on what would be sent: for measuring everything but sending."""
     def datagrams_to_send(self) -> list[tuple[bytes, tuple[str, int]]]:
         """Return what would have been sent, GSO runs already split, and forget it."""
     def datagrams_to_send_from(self) -> list[tuple[bytes, tuple[str, int], str | None]]:

@@ -166,10 +166,13 @@ cdef struct outlet:
     udp_socket socket
     capture kept
     bint by_hand
+    bint discard
 
 
 cdef void _send(void *context, const out_message *messages, int count) noexcept nogil:
     cdef outlet *out = <outlet *>context
+    if out.discard:
+        return
     if out.by_hand:
         capture_send(&out.kept, messages, count)
     else:
@@ -658,6 +661,10 @@ cdef class DataPlane:
             return 0
         at_us = deadlines_next(&self.state.timers)
         return -1 if at_us == NEVER_US else at_us
+
+    def discard_output(self):
+        self._check_by_hand()
+        self.out.discard = True
 
     def datagrams_to_send(self):
         self._check_by_hand()
