@@ -34,6 +34,7 @@ from router.node_events import (
     PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceId,
@@ -305,6 +306,8 @@ class MediaNode:
         Send a source to a peer; return the receiver id under which it arrives.
 
         None: there is no free slot yet; :class:`ReceiverAssigned` follows after a negotiation.
+        Should the peer stop the section later, :class:`ReceiverLost` says so, or a second
+        :class:`ReceiverAssigned` with another id.
         """
         peer = self._peer(peer_id)
         state = self._sources.get(source_id)
@@ -444,8 +447,9 @@ class MediaNode:
             match event:
                 case SourcesChanged(added=added, removed=removed, restreamed=restreamed):
                     self._media_changed(peer, added, removed, restreamed)
-                case SlotsChanged():
+                case SlotsChanged(lost=lost):
                     self._assign_waiting(peer)
+                    self._report_lost(peer, lost)
                 case OfferNeeded():
                     self._emit(NegotiationNeeded(peer_id=peer.peer_id))
                 case TransportConnected():
@@ -550,6 +554,12 @@ class MediaNode:
                     receiver_id=slot.receiver_id,
                 )
             )
+
+    def _report_lost(self, peer: _Peer, lost: Iterable[SourceId]) -> None:
+        for source_id in lost:
+            waits = peer.connection.slots.of_source(source_id) is None
+            if waits and source_id in peer.subscriptions:
+                self._emit(ReceiverLost(peer_id=peer.peer_id, source_id=source_id))
 
     def _add_source(self, state: _SourceState) -> None:
         state.owner.sources[state.source.source_id] = state

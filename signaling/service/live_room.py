@@ -12,6 +12,7 @@ from router.node_events import (
     NodeEvent,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     SourceAdded,
     SourceId,
     SourceRemoved,
@@ -194,6 +195,7 @@ class LiveRoom:
             self._release_peer(member)
             for source_id in tuple(participant.sources):
                 self.room.remove_source(participant_sid, source_id, now)
+            self.room.lose_all_receivers(participant_sid, now)
         if peer_id is not None:
             self._bind_peer(participant_sid, peer_id)
             for subscription in tuple(participant.subscriptions.values()):
@@ -259,6 +261,8 @@ class LiveRoom:
             self.room.remove_source(participant_sid, event.source.source_id, now)
         elif isinstance(event, ReceiverAssigned):
             self.room.assign_receiver(participant_sid, event.source_id, event.receiver_id, now)
+        elif isinstance(event, ReceiverLost):
+            self.room.lose_receiver(participant_sid, event.source_id, now)
         else:
             self._guarded(member.link.peer_event, event)
         self.pump()

@@ -26,6 +26,7 @@ from router.node_events import (
     PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceRemoved,
@@ -197,6 +198,52 @@ async def test_further_sources_wait_for_slots_and_are_assigned_after_an_offer(
     again = node.subscribe(viewer_id, first["video"].source_id)
     assert again is not None
     assert not node.needs_offer(viewer_id)
+
+
+async def test_a_section_that_stops_receiving_is_reported_and_replaced(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    first = await publish(watched, connections)
+    second = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("audio", "recvonly")
+    video = viewer.addTransceiver("video", "recvonly")
+    tracks: list[MediaStreamTrack] = []
+    viewer.on("track", tracks.append)
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    before = node.subscribe(viewer_id, first["video"].source_id)
+    assert before is not None
+
+    # No other slot is free: the subscription waits until an offer of ours brings more.
+    video.direction = "inactive"
+    await negotiate(node, viewer_id, viewer)
+    await watched.wait_for(ReceiverLost, peer_id=viewer_id, source_id=first["video"].source_id)
+    await watched.wait_for(NegotiationNeeded, peer_id=viewer_id)
+    await answer_offer(node, viewer_id, viewer)
+    assigned = await watched.wait_for(
+        ReceiverAssigned, peer_id=viewer_id, source_id=first["video"].source_id
+    )
+    assert isinstance(assigned, ReceiverAssigned)
+    assert assigned.receiver_id != before
+    await frames_of(tracks[-1], 5)
+
+    # Two pairs, one of them free: nothing has to wait when a section stops.
+    node.subscribe(viewer_id, second["video"].source_id)
+    await watched.wait_for(NegotiationNeeded, peer_id=viewer_id)
+    await answer_offer(node, viewer_id, viewer)
+    node.unsubscribe(viewer_id, second["video"].source_id)
+    watched.events.clear()
+    receiving = next(t for t in viewer.getTransceivers() if t.mid == "2")
+    receiving.direction = "inactive"
+    await negotiate(node, viewer_id, viewer)
+    again = await watched.wait_for(
+        ReceiverAssigned, peer_id=viewer_id, source_id=first["video"].source_id
+    )
+    assert isinstance(again, ReceiverAssigned)
+    assert again.receiver_id not in (before, assigned.receiver_id)
+    assert not any(isinstance(event, ReceiverLost) for event in watched.events)
 
 
 async def test_data_channels_are_forwarded(

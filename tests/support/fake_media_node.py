@@ -24,6 +24,7 @@ from router.node_events import (
     PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceId,
@@ -170,6 +171,14 @@ class FakeMediaNode:
     def open_channel(self, peer_id: PeerId, label: str) -> None:
         """Let a client's data channel open."""
         self._add_source(peer_id, "data", label)
+
+    def lose_receiver(self, peer_id: PeerId, receiver_id: str) -> None:
+        """Let the peer stop the section that has this id."""
+        subscriptions = self._peer(peer_id).subscriptions
+        source_id = next(s for s, found in subscriptions.items() if found == receiver_id)
+        subscriptions[source_id] = None
+        self._emit(ReceiverLost(peer_id=peer_id, source_id=source_id))
+        self._emit(NegotiationNeeded(peer_id=peer_id))
 
     # Inside.
 

@@ -429,6 +429,40 @@ async def test_a_failed_transport_is_replaced_at_the_clients_next_offer() -> Non
         assert len(received) == 1
 
 
+async def test_a_receiver_that_the_client_stopped_is_taken_back_and_replaced() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", track("a1"))
+        (first,) = (await bob.connect("r1"))["subscribed"]["tracks"]
+        w.harness.node.lose_receiver(max(w.harness.node.peers), first["id"])
+        await w.advance(0.0)
+        taken, offered = bob.take()
+        assert taken["subscribed"] == {"revision": 2, "tracks": []}
+        ((kind, revision, _),) = descriptions([offered])
+        assert kind == "offer"
+        await bob.describe("answer", revision, "sdp")
+        (second,) = merged(bob.take())["subscribed"]["tracks"]
+        assert second["sid"] == first["sid"]
+        assert second["id"] != first["id"]
+
+
+async def test_a_new_transport_brings_ids_of_its_own() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", track("a1"), track("a2"))
+        before = await bob.connect("r1")
+        await bob.describe("answer", 2, "sdp")
+        bob.take()
+        (failed,) = w.harness.node.peers.keys() - {min(w.harness.node.peers)}
+        w.harness.node.failed(failed)
+        await w.advance(1.0)
+        await bob.describe("offer", 3, "restart")
+        state = merged(bob.take())
+        # One slot in the first answer: the other track waits, and not under an id that is dead.
+        (track_now,) = state["subscribed"]["tracks"]
+        assert track_now["id"] not in [t["id"] for t in before["subscribed"]["tracks"]]
+
+
 async def test_a_peer_connection_that_the_client_closes_is_freed() -> None:
     async with world() as w:
         alice = w.client("alice")
