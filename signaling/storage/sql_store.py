@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Self
 
+from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Select, Table, event, exists, literal, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -72,12 +74,7 @@ class SqlStore:
         :param account_sid: The account whose rows are read.
         :raises StorageError: if that fails, in words for the operator.
         """
-        try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise StorageError("the database URL cannot be understood") from error
-        if parsed.get_backend_name() != "sqlite" or not parsed.database:
-            raise StorageError("the database URL must be sqlite:/// and a path")
+        parsed = _parse_url(url)
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         try:
@@ -85,13 +82,23 @@ class SqlStore:
                 await connection.run_sync(schema.upgrade)
         except BaseException as error:
             await engine.dispose()
-            if isinstance(error, SQLAlchemyError):
+            if isinstance(error, SQLAlchemyError | CommandError):
                 reason = getattr(error, "orig", None) or error
                 raise StorageError(
                     f"cannot open the database {parsed.database}: {reason}"
                 ) from error
             raise
         return cls(engine, account_sid)
+
+    @staticmethod
+    def path_of(url: str) -> Path | None:
+        """
+        Return the file that a URL names, or None when the database is in memory.
+
+        :raises StorageError: if it is no URL that :meth:`open` takes.
+        """
+        database = _parse_url(url).database or ""
+        return None if database == ":memory:" else Path(database)
 
     async def close(self) -> None:
         async with self._writer:
@@ -265,6 +272,16 @@ class SqlStore:
             records=tuple(read(row) for row in found[: page.size]),
             has_more=len(found) > page.size,
         )
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("the database URL cannot be understood") from error
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise StorageError("the database URL must be sqlite:/// and a path")
+    return parsed
 
 
 def _published(participant_sid: str) -> Select[Any]:

@@ -54,7 +54,8 @@ rooms = Table(
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("updated_at", UtcMicroseconds, nullable=False),
     Column("ended_at", UtcMicroseconds),
-    Index("ix_rooms_account_created", "account_sid", "created_at", "sid"),
+    Index("ix_rooms_account_status_created", "account_sid", "status", "created_at", "sid"),
+    Index("ix_rooms_account_name_created", "account_sid", "name", "created_at", "sid"),
 )
 Index(
     "uq_rooms_in_progress_name",
