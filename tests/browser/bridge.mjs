@@ -50,6 +50,9 @@ const browsers = new Map();
 const pages = new Map();
 let next = 0;
 
+// Whoever asked is gone: the browsers go too.
+process.stdout.on('error', () => process.exit(1));
+
 function say(message) {
   process.stdout.write(JSON.stringify(message) + '\n');
 }
@@ -87,9 +90,14 @@ const operations = {
       async (source, value) => await (0, eval)(`(${source})`)(value), script, argument);
   },
   async screenshot({ page: id, path }) {
+    await page(id).bringToFront();
     await page(id).screenshot({ path });
   },
+  async accessibility({ page: id }) {
+    return await page(id).accessibility.snapshot();
+  },
   async resize({ page: id, width, height }) {
+    await page(id).bringToFront(); // a tab in the background draws nothing and lays nothing out
     await page(id).setViewport({ width, height });
   },
   async close({ page: id }) {

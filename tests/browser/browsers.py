@@ -95,6 +95,16 @@ class Page:
         """The same, and what the browser or a script reported as an error."""
         return [line for line in self.console if line.startswith(("pageerror:", "error:"))]
 
+    async def accessible(self) -> list[tuple[str, str]]:
+        """Return role and name of all that a screen reader is told of (Chromium)."""
+        nodes = [await self._bridge.call("accessibility", page=self._id)]
+        found = []
+        while nodes:
+            node = nodes.pop(0)
+            found.append((node["role"], node.get("name", "")))
+            nodes = node.get("children", []) + nodes
+        return found
+
     async def screenshot(self, path: Path) -> None:
         """Write a PNG of the page."""
         await self._bridge.call("screenshot", page=self._id, path=str(path))
