@@ -53,6 +53,8 @@ setup(
         ],
         "router": ["py.typed"],
     },
+    # The SDK is fetched where the server runs: `parlour page install`.
+    exclude_package_data={"signaling": ["web/bundle/*"]},
     options={"build": {"build_base": "build/debug"}} if DEBUG else {},
     ext_modules=cythonize(
         extensions,
