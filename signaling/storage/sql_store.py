@@ -1,8 +1,9 @@
 """The store in a SQLite file, through SQLAlchemy."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -75,6 +76,10 @@ class SqlStore:
         :raises StorageError: if that fails, in words for the operator.
         """
         parsed = _parse_url(url)
+        try:
+            await asyncio.to_thread(_probe, parsed.database or ":memory:")
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot open the database {parsed.database}: {error}") from error
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         try:
@@ -272,6 +277,17 @@ class SqlStore:
             records=tuple(read(row) for row in found[: page.size]),
             has_more=len(found) > page.size,
         )
+
+
+def _probe(path: str) -> None:
+    """
+    Read from the file once, so that one which is no database fails here.
+
+    A connection that fails while it is set up leaves its thread to report to a loop that may have
+    ended by then.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
 
 
 def _parse_url(url: str) -> URL:
