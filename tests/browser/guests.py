@@ -1,6 +1,7 @@
 """Guests of a room: pages with the unmodified SDK, and the back end that admits them."""
 
 import asyncio
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -232,6 +233,18 @@ async def see_each_other(*guests: Guest, **options: Any) -> None:
             if other is not guest
         )
     )
+
+
+async def media_flows(*guests: Guest, within: float = 20) -> None:
+    """Wait until media flows from each guest to each other one: senders begin slowly."""
+    deadline = monotonic() + within
+    while True:
+        try:
+            await see_each_other(*guests, seconds=1)
+            return
+        except AssertionError:
+            if monotonic() > deadline:
+                raise
 
 
 async def messages_arrive(

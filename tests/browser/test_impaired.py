@@ -14,7 +14,7 @@ from tests.support.relay import Impairment, UdpRelay, running_relay
 from tests.support.server import Server, free_udp_ports, running_server
 
 from .browsers import Browser
-from .guests import BackEnd, Guest, Guests, messages_arrive, new_room, see_each_other
+from .guests import BackEnd, Guest, Guests, media_flows, messages_arrive, new_room, see_each_other
 
 LOSSY = Impairment(loss=0.05, reorder=0.02)
 RECOVERED = 0.95
@@ -85,7 +85,7 @@ async def meet(
     for guest in (alice, bob):
         microphone, picture = guest.tracks
         await guest.join(back_end, room, tracks=[microphone, picture | camera])
-    await see_each_other(alice, bob, seconds=1, frames_per_second=5)
+    await media_flows(alice, bob)
     return alice, bob
 
 
@@ -163,7 +163,7 @@ async def test_nat_that_forgets_its_bindings_is_followed(
     since = [await guest.event_count() for guest in pair]
     link.relay.move_clients()
     await link.reaches("parlour_media_addresses_selected", selected + 2)
-    await see_each_other(*pair, seconds=2)
+    await media_flows(*pair)
     for guest, count in zip(pair, since, strict=True):
         assert "reconnecting" not in await guest.event_names(count)
 
@@ -182,6 +182,6 @@ async def test_media_that_was_cut_comes_back_with_an_ice_restart(
     for guest, fragment in zip(pair, fragments, strict=True):
         await guest.wait("reconnected")
         assert await guest.page.run("() => hooks.remoteUfrag()") != fragment
-    await see_each_other(*pair, seconds=2)
+    await media_flows(*pair)
     for guest in pair:
         assert "disconnected" not in await guest.event_names(0)
