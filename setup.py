@@ -42,9 +42,19 @@ setup(
     packages=find_packages(include=["router*", "signaling*"]),
     package_data={
         "router._fastpath": ["*.pyi", "*.pxd", "*.h"],
-        "signaling": ["py.typed", "**/*.html", "**/*.css", "**/*.js", "**/*.toml", "**/*.mako"],
+        "signaling": [
+            "py.typed",
+            "**/*.html",
+            "**/*.css",
+            "**/*.js",
+            "**/*.svg",
+            "**/*.toml",
+            "**/*.mako",
+        ],
         "router": ["py.typed"],
     },
+    # The SDK is fetched where the server runs: `parlour page install`.
+    exclude_package_data={"signaling": ["web/bundle/*"]},
     options={"build": {"build_base": "build/debug"}} if DEBUG else {},
     ext_modules=cythonize(
         extensions,

@@ -34,6 +34,7 @@ from router.node_events import (
     PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceId,
@@ -56,6 +57,8 @@ from router.sdp.config import LocalTransport, NegotiationConfig
 logger = logging.getLogger(__name__)
 
 EVENTS_PER_WAKE = 512
+FREE_INTERVAL = 0.05
+"""Seconds after which a plane that could not be told of a closed peer is told again."""
 CERTIFICATE_BACKDATING = timedelta(days=1)
 CERTIFICATE_LIFETIME = timedelta(days=365)
 _STREAM_EVENTS = (fastpath.EVENT_STREAM_STARTED, fastpath.EVENT_BYE)
@@ -141,6 +144,8 @@ class MediaNode:
         self._last_source = 0
         self._outbox: deque[NodeEvent] = deque()
         self._delivery: asyncio.Handle | None = None
+        self._leaving: list[PeerConnection] = []
+        self._freeing: asyncio.TimerHandle | None = None
         self._listener: Callable[[NodeEvent], None] = lambda event: None
         self._shards: PlaneShards | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -182,8 +187,9 @@ class MediaNode:
                 self._loop.remove_reader(shard.plane.fileno())
             await asyncio.to_thread(self._shards.stop)
             self._shards = None
-        if self._delivery is not None:
-            self._delivery.cancel()
+        for handle in (self._delivery, self._freeing):
+            if handle is not None:
+                handle.cancel()
 
     # Peers and their descriptions.
 
@@ -233,17 +239,32 @@ class MediaNode:
         peer = self._peers.pop(peer_id, None)
         if peer is None:
             return
-        for source_id in list(peer.subscriptions):
-            self._detach(peer, source_id)
-        for state in list(peer.sources.values()):
-            self._remove_source(state)
         if peer.timer is not None:
             peer.timer.cancel()
-        peer.connection.close()
-        shard = peer.connection.shard
-        del self._by_transport[shard.index, peer.connection.transport_id]
+        connection = peer.connection
+        # First, and at once: the plane drops all that belongs to a transport together with it. A
+        # room that ends would otherwise need several commands for each pair of its participants.
+        connection.close()
+        self._leaving.append(connection)
+        self._free_leaving()
+        del self._by_transport[connection.shard.index, connection.transport_id]
         assert self._shards is not None
-        self._shards.release(shard, peer.group)
+        self._shards.release(connection.shard, peer.group)
+        for source_id in peer.subscriptions:
+            self._sources[source_id].subscribers.discard(peer_id)
+        for state in list(peer.sources.values()):
+            self._remove_source(state)
+
+    def _free_leaving(self) -> None:
+        """Give the ids of closed peers back; a plane whose command ring is full gets more time."""
+        self._leaving = [connection for connection in self._leaving if not connection.free()]
+        if self._leaving and self._freeing is None:
+            assert self._loop is not None
+            self._freeing = self._loop.call_later(FREE_INTERVAL, self._free_again)
+
+    def _free_again(self) -> None:
+        self._freeing = None
+        self._free_leaving()
 
     def handle_offer(self, peer_id: PeerId, sdp: str) -> str:
         """
@@ -285,6 +306,8 @@ class MediaNode:
         Send a source to a peer; return the receiver id under which it arrives.
 
         None: there is no free slot yet; :class:`ReceiverAssigned` follows after a negotiation.
+        Should the peer stop the section later, :class:`ReceiverLost` says so, or a second
+        :class:`ReceiverAssigned` with another id.
         """
         peer = self._peer(peer_id)
         state = self._sources.get(source_id)
@@ -299,8 +322,14 @@ class MediaNode:
             slot = peer.connection.request_slot(
                 Binding(source_id, state.owner.peer_id, state.source.kind)
             )
-            if slot is not None:
-                self._point(slot, state)
+            try:
+                if slot is not None:
+                    self._point(slot, state)
+            except DataPlaneError:
+                peer.connection.slots.release(source_id)
+                peer.subscriptions.discard(source_id)
+                state.subscribers.discard(peer_id)
+                raise
             receiver_id = slot.receiver_id if slot is not None else None
         self._pump(peer)
         return receiver_id
@@ -379,10 +408,22 @@ class MediaNode:
             peer = self._by_transport.get((shard.index, identifier))
             if peer is not None:
                 touched[peer.peer_id] = peer
-                self._plane_event(peer, event, now)
+                self._guarded(peer, self._plane_event, peer, event, now)
         for peer in touched.values():
             if peer.peer_id in self._peers:
-                self._pump(peer)
+                self._guarded(peer, self._pump, peer)
+
+    def _guarded(self, peer: _Peer, call: Callable[..., None], *arguments: object) -> None:
+        """Let what goes wrong with one peer concern no other one's events."""
+        try:
+            call(*arguments)
+        except DataPlaneError as error:
+            # The plane does not have all that it should have for this peer.
+            peer.connected = False
+            self._emit(PeerFailed(peer_id=peer.peer_id, reason=str(error)))
+        except Exception as error:
+            logger.exception("peer %d failed", peer.peer_id)
+            self._emit(PeerFailed(peer_id=peer.peer_id, reason=repr(error)))
 
     def _plane_event(self, peer: _Peer, event: tuple[Any, ...], now: float) -> None:
         match event:
@@ -406,8 +447,9 @@ class MediaNode:
             match event:
                 case SourcesChanged(added=added, removed=removed, restreamed=restreamed):
                     self._media_changed(peer, added, removed, restreamed)
-                case SlotsChanged():
+                case SlotsChanged(lost=lost):
                     self._assign_waiting(peer)
+                    self._report_lost(peer, lost)
                 case OfferNeeded():
                     self._emit(NegotiationNeeded(peer_id=peer.peer_id))
                 case TransportConnected():
@@ -450,7 +492,10 @@ class MediaNode:
     def _timer_fired(self, peer: _Peer, deadline: float) -> None:
         peer.timer = None
         peer.deadline = None
-        peer.connection.transport.handle_timer(max(deadline, monotonic()))
+        self._guarded(peer, self._handle_timer, peer, max(deadline, monotonic()))
+
+    def _handle_timer(self, peer: _Peer, now: float) -> None:
+        peer.connection.transport.handle_timer(now)
         self._pump(peer)
 
     def _plane_failed(self, shard: PlaneShard, error: BaseException) -> None:
@@ -488,7 +533,7 @@ class MediaNode:
                 subscriber = self._peers[subscriber_id]
                 slot = subscriber.connection.slots.of_source(media.source.source_id)
                 if slot is not None:
-                    self._point(slot, state)
+                    self._guarded(subscriber, self._point, slot, state)
 
     def _point(self, slot: SlotState, state: _SourceState) -> None:
         assert state.media is not None
@@ -510,6 +555,12 @@ class MediaNode:
                 )
             )
 
+    def _report_lost(self, peer: _Peer, lost: Iterable[SourceId]) -> None:
+        for source_id in lost:
+            waits = peer.connection.slots.of_source(source_id) is None
+            if waits and source_id in peer.subscriptions:
+                self._emit(ReceiverLost(peer_id=peer.peer_id, source_id=source_id))
+
     def _add_source(self, state: _SourceState) -> None:
         state.owner.sources[state.source.source_id] = state
         self._sources[state.source.source_id] = state
@@ -518,7 +569,8 @@ class MediaNode:
     def _remove_source(self, state: _SourceState) -> None:
         source_id = state.source.source_id
         for subscriber_id in list(state.subscribers):
-            self._detach(self._peers[subscriber_id], source_id)
+            subscriber = self._peers[subscriber_id]
+            self._guarded(subscriber, self._detach, subscriber, source_id)
         del state.owner.sources[source_id]
         del self._sources[source_id]
         self._emit(SourceRemoved(peer_id=state.owner.peer_id, source=state.source))
@@ -534,8 +586,8 @@ class MediaNode:
             self._arm(peer)
         slot = peer.connection.slots.release(source_id)
         if slot is not None:
-            shard = peer.connection.shard
-            shard.command(shard.plane.bind_slot(slot.slot_id, 0))
+            # Should the ring be full, the slot goes on until it is pointed elsewhere.
+            peer.connection.shard.plane.bind_slot(slot.slot_id, 0)
             # Somebody may have waited for exactly this slot.
             self._assign_waiting(peer)
 
@@ -572,4 +624,7 @@ class MediaNode:
     def _deliver(self) -> None:
         self._delivery = None
         while self._outbox:
-            self._listener(self._outbox.popleft())
+            try:
+                self._listener(self._outbox.popleft())
+            except Exception:
+                logger.exception("an event was not taken")

@@ -74,5 +74,17 @@ class ReceiverAssigned(NodeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverLost(NodeEvent):
+    """
+    The peer no longer receives under the id that a subscription had.
+
+    It stopped the m-section. The subscription stays and waits: :class:`ReceiverAssigned` follows
+    if a negotiation brings another one.
+    """
+
+    source_id: SourceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiationNeeded(NodeEvent):
     """The peer's m-sections do not suffice: make an offer when the protocol allows."""

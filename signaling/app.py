@@ -222,7 +222,7 @@ class Server:
             web.get(settings.signaling_path, signaling.handle),
             *whip_routes(whip),
             *health.routes(),
-            *page_routes(),
+            *page_routes(signaling_path=settings.signaling_path, dev=settings.dev),
             *(dev.routes(account) if settings.dev else ()),
             *(metrics.routes(registry) if settings.metrics_bind == METRICS_ON_HTTP else ()),
         ]

@@ -36,7 +36,8 @@ class ClientMedia:
         self.unknown_packets = 0
         """RTP of an SSRC or payload type that no description announced."""
         self.malformed = 0
-        self.byes_received: list[int] = []
+        self.byes_received = 0
+        """SSRCs that said goodbye."""
         self.fraction_lost_reported: dict[int, int] = {}
         """What the server's last RR said of each stream that is sent, of 256."""
         self._cname = cname
@@ -172,7 +173,7 @@ class ClientMedia:
                 self.outbound[ssrc].request_key_frame()
 
     def _receive_bye(self, ssrc: int) -> None:
-        self.byes_received.append(ssrc)
+        self.byes_received += 1
         if ssrc in self.inbound:
             self.inbound[ssrc].ended = True
 

@@ -14,14 +14,18 @@ from router._fastpath.counters cimport (
     COUNT_STUN_UNAUTHENTICATED,
 )
 from router._fastpath.deadlines cimport deadlines_advance
-from router._fastpath.event cimport EVENT_KIND_VALIDATED, plane_event
+from router._fastpath.event cimport EVENT_KIND_CONSENT_LOST, EVENT_KIND_VALIDATED, plane_event
 from router._fastpath.keyframe cimport key_frames_for_subscriber
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.state cimport (
     ADDRESSES_MAX,
+    OWED_CONSENT_LOST,
+    OWED_VALIDATED,
     count,
     event_begin,
+    event_begin_limited,
+    event_push,
     ice_credentials,
     peer_address,
 )
@@ -38,32 +42,37 @@ from router._fastpath.stun cimport (
 from router._fastpath.table cimport table_digest, table_find, table_put, table_remove
 
 
-cdef uint64_t _address_key(plane_state *p, const sockaddr_in6 *address) noexcept nogil:
-    cdef uint8_t data[22]
-    memcpy(data, address.sin6_addr.s6_addr, 16)
-    memcpy(data + 16, &address.sin6_port, 2)
-    memcpy(data + 18, &address.sin6_scope_id, 4)
-    return table_digest(&p.by_address, data, 22)
+cdef uint64_t _path_key(plane_state *p, const udp_path *path) noexcept nogil:
+    cdef uint8_t data[40]
+    cdef uint32_t scope = path.remote.sin6_scope_id ^ path.local.ipi6_ifindex << 16
+    memcpy(data, path.remote.sin6_addr.s6_addr, 16)
+    memcpy(data + 16, path.local.ipi6_addr.s6_addr, 16)
+    memcpy(data + 32, &scope, 4)
+    memcpy(data + 36, &path.remote.sin6_port, 2)
+    memset(data + 38, 0, 2)
+    return table_digest(&p.by_address, data, 40)
 
 
-cdef inline bint _same_address(const sockaddr_in6 *a, const sockaddr_in6 *b) noexcept nogil:
+cdef inline bint _same_path(const udp_path *a, const udp_path *b) noexcept nogil:
     return (
-        a.sin6_port == b.sin6_port
-        and a.sin6_scope_id == b.sin6_scope_id
-        and memcmp(a.sin6_addr.s6_addr, b.sin6_addr.s6_addr, 16) == 0
+        a.remote.sin6_port == b.remote.sin6_port
+        and a.remote.sin6_scope_id == b.remote.sin6_scope_id
+        and a.local.ipi6_ifindex == b.local.ipi6_ifindex
+        and memcmp(a.remote.sin6_addr.s6_addr, b.remote.sin6_addr.s6_addr, 16) == 0
+        and memcmp(a.local.ipi6_addr.s6_addr, b.local.ipi6_addr.s6_addr, 16) == 0
     )
 
 
 cdef transport *address_owner(
-    plane_state *p, const sockaddr_in6 *source, uint32_t *which
+    plane_state *p, const udp_path *path, uint32_t *which
 ) noexcept nogil:
-    cdef uint32_t *found = table_find(&p.by_address, _address_key(p, source))
+    cdef uint32_t *found = table_find(&p.by_address, _path_key(p, path))
     cdef transport *t
     if found == NULL:
         return NULL
     t = &p.transports[found[0] // ADDRESSES_MAX]
     which[0] = found[0] % ADDRESSES_MAX
-    return t if _same_address(&t.addresses[which[0]].address, source) else NULL
+    return t if _same_path(&t.addresses[which[0]].path, path) else NULL
 
 
 cdef void _forget_address(plane_state *p, transport *t, uint32_t which) noexcept nogil:
@@ -73,7 +82,7 @@ cdef void _forget_address(plane_state *p, transport *t, uint32_t which) noexcept
     if not entry.used:
         return
     entry.used = False
-    table_remove(&p.by_address, _address_key(p, &entry.address))
+    table_remove(&p.by_address, _path_key(p, &entry.path))
     if t.selected != <int>which:
         return
     t.selected = -1
@@ -135,20 +144,28 @@ cdef ice_credentials *_credentials_of(
 
 cdef void _answer(plane_state *p, const datagram *d, int length, int which) noexcept nogil:
     if length > 0:
-        output_add(&p.out, NO_OWNER, &d.source, <uint32_t>length)
+        output_add(&p.out, NO_OWNER, &d.path, <uint32_t>length)
         count(p, which)
 
 
-# Enter the address; return 0 when it is another transport's and stays so, or there is no room.
+# Find out, for messages to come, whether the path's local address has to be given.
+cdef void _ask_implied(plane_state *p, peer_address *entry, int64_t now_us) noexcept nogil:
+    entry.path.implied = p.out.implies(p.out.context, &entry.path)
+    entry.implied_at_us = now_us
+
+
+# Enter the path; return 0 when it is another transport's and stays so, or there is no room.
 cdef int _enter_address(
-    plane_state *p, transport *t, const sockaddr_in6 *source, uint32_t *which, int64_t now_us
+    plane_state *p, transport *t, const udp_path *path, uint32_t *which, int64_t now_us
 ) noexcept nogil:
-    cdef transport *owner = address_owner(p, source, which)
+    cdef transport *owner = address_owner(p, path, which)
     cdef plane_event *event
     cdef int i
     cdef int place = ADDRESSES_MAX
     if owner == t:
         t.addresses[which[0]].authenticated_at_us = now_us
+        if now_us - t.addresses[which[0]].implied_at_us >= IMPLIED_LIFETIME_US:
+            _ask_implied(p, &t.addresses[which[0]], now_us)
         return 1
     if owner != NULL:
         if now_us - owner.addresses[which[0]].authenticated_at_us < SILENCE_US:
@@ -165,20 +182,44 @@ cdef int _enter_address(
             place = i
     _forget_address(p, t, <uint32_t>place)
     if table_put(
-        &p.by_address, _address_key(p, source),
+        &p.by_address, _path_key(p, path),
         <uint32_t>(t - p.transports) * ADDRESSES_MAX + <uint32_t>place,
     ):
         return 0
     t.addresses[place].used = True
-    t.addresses[place].address = source[0]
+    t.addresses[place].path = path[0]
     t.addresses[place].authenticated_at_us = now_us
+    _ask_implied(p, &t.addresses[place], now_us)
     which[0] = <uint32_t>place
-    event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+    if t.selected < 0:
+        event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+        if event == NULL:
+            t.owed |= OWED_VALIDATED
+    else:
+        event = event_begin_limited(p, t, EVENT_KIND_VALIDATED, t.id, now_us)
     if event != NULL:
         event.first = t.selected < 0
-        event.body.address = source[0]
+        event.body.address = path.remote
         ring_commit(p.events)
     return 1
+
+
+cdef void events_pay(plane_state *p, transport *t, int64_t now_us) noexcept nogil:
+    cdef plane_event *event
+    if t.owed & OWED_CONSENT_LOST and event_push(p, EVENT_KIND_CONSENT_LOST, t.id, now_us):
+        t.owed &= <uint8_t>~OWED_CONSENT_LOST
+    if not t.owed & OWED_VALIDATED:
+        return
+    if t.selected < 0:
+        t.owed &= <uint8_t>~OWED_VALIDATED     # it is no longer true
+        return
+    event = event_begin(p, EVENT_KIND_VALIDATED, t.id, now_us)
+    if event == NULL:
+        return
+    event.first = True
+    event.body.address = selected_path(t).remote
+    ring_commit(p.events)
+    t.owed &= <uint8_t>~OWED_VALIDATED
 
 
 cdef void _select(
@@ -238,7 +279,7 @@ cdef void binding_receive(plane_state *p, const datagram *d, int64_t now_us) noe
             COUNT_STUN_ERRORS,
         )
         return
-    if not _enter_address(p, t, &d.source, &place, now_us):
+    if not _enter_address(p, t, &d.path, &place, now_us):
         count(p, COUNT_ADDRESS_CONFLICTS)
         return
     t.checks += 1
@@ -246,7 +287,7 @@ cdef void binding_receive(plane_state *p, const datagram *d, int64_t now_us) noe
     t.consent = True
     deadlines_advance(&p.timers, <uint32_t>(t - p.transports), now_us + CONSENT_LIFETIME_US)
     _answer(
-        p, d, stun_success(&request, &d.source, c.password, c.password_length, out),
+        p, d, stun_success(&request, &d.path.remote, c.password, c.password_length, out),
         COUNT_STUN_SUCCESSES,
     )
     if which == 1:

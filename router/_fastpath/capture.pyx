@@ -17,12 +17,12 @@ cdef extern from "<arpa/inet.h>" nogil:
 
 
 cdef struct record:
-    sockaddr_in6 destination
+    udp_path path
     uint32_t length
 
 
 cdef void _keep(
-    capture *c, const uint8_t *data, uint32_t length, const sockaddr_in6 *destination
+    capture *c, const uint8_t *data, uint32_t length, const udp_path *path
 ) noexcept nogil:
     cdef size_t needed = c.used + sizeof(record) + length
     cdef record head
@@ -34,7 +34,7 @@ cdef void _keep(
             return
         c.bytes = grown
         c.size = 2 * needed
-    head.destination = destination[0]
+    head.path = path[0]
     head.length = length
     memcpy(c.bytes + c.used, &head, sizeof(record))
     memcpy(c.bytes + c.used + sizeof(record), data, length)
@@ -53,9 +53,13 @@ cdef void capture_send(void *context, const out_message *messages, int count) no
         at = 0
         while at < message.length:
             _keep(
-                c, message.data + at, min(step, message.length - at), message.destination
+                c, message.data + at, min(step, message.length - at), message.path
             )
             at += step
+
+
+cdef bint capture_implies(void *context, const udp_path *path) noexcept nogil:
+    return False
 
 
 cdef void capture_free(capture *c) noexcept nogil:
@@ -64,8 +68,9 @@ cdef void capture_free(capture *c) noexcept nogil:
     c.used = c.size = 0
 
 
-cdef list capture_take(capture *c):
+cdef list capture_take(capture *c, bint with_local):
     cdef list taken = []
+    cdef bytes data
     cdef size_t at = 0
     cdef record head
     if c.failed:
@@ -74,34 +79,49 @@ cdef list capture_take(capture *c):
     while at < c.used:
         memcpy(&head, c.bytes + at, sizeof(record))
         at += sizeof(record)
-        taken.append(
-            ((<const char *>c.bytes)[at:at + head.length], address_to_python(&head.destination))
-        )
+        data = (<const char *>c.bytes)[at:at + head.length]
         at += head.length
+        remote = address_to_python(&head.path.remote)
+        if with_local:
+            taken.append((data, remote, host_to_python(&head.path.local.ipi6_addr)))
+        else:
+            taken.append((data, remote))
     c.used = 0
     return taken
 
 
 cdef int address_from_python(sockaddr_in6 *out, object address) except -1:
-    cdef bytes host = address[0].encode()
     memset(out, 0, sizeof(sockaddr_in6))
     out.sin6_family = AF_INET6
     out.sin6_port = htons(<uint16_t>address[1])
-    if inet_pton(AF_INET, host, &out.sin6_addr.s6_addr[12]) == 1:
-        out.sin6_addr.s6_addr[10] = out.sin6_addr.s6_addr[11] = 0xFF
-    elif inet_pton(AF_INET6, host, &out.sin6_addr.s6_addr[0]) != 1:
-        raise ValueError(f"not a numeric address: {address[0]!r}")
-    return 0
+    return host_from_python(&out.sin6_addr, address[0])
 
 
 cdef tuple address_to_python(const sockaddr_in6 *address):
+    return host_to_python(&address.sin6_addr), ntohs(address.sin6_port)
+
+
+cdef int host_from_python(in6_addr *out, object host) except -1:
+    memset(out, 0, sizeof(in6_addr))
+    if host is None:
+        return 0
+    cdef bytes text = host.encode()
+    if inet_pton(AF_INET, text, &out.s6_addr[12]) == 1:
+        out.s6_addr[10] = out.s6_addr[11] = 0xFF
+    elif inet_pton(AF_INET6, text, &out.s6_addr[0]) != 1:
+        raise ValueError(f"not a numeric address: {host!r}")
+    return 0
+
+
+cdef object host_to_python(const in6_addr *host):
     cdef char text[INET6_ADDRSTRLEN]
-    cdef const uint8_t *host = &address.sin6_addr.s6_addr[0]
     cdef uint8_t prefix[12]
-    memset(prefix, 0, 10)
+    memset(prefix, 0, 12)
+    if memcmp(host.s6_addr, prefix, 12) == 0 and memcmp(host.s6_addr + 12, prefix, 4) == 0:
+        return None
     prefix[10] = prefix[11] = 0xFF
-    if memcmp(host, prefix, 12) == 0:
-        inet_ntop(AF_INET, host + 12, text, sizeof(text))
+    if memcmp(host.s6_addr, prefix, 12) == 0:
+        inet_ntop(AF_INET, host.s6_addr + 12, text, sizeof(text))
     else:
-        inet_ntop(AF_INET6, host, text, sizeof(text))
-    return (<bytes>text).decode(), ntohs(address.sin6_port)
+        inet_ntop(AF_INET6, host.s6_addr, text, sizeof(text))
+    return (<bytes>text).decode()

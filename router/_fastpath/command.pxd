@@ -46,6 +46,10 @@ cdef struct keys_command:
     uint8_t send_salt[14]
 
 
+cdef enum:
+    NO_PAYLOAD_TYPE = 0xFF  # 0 is one (PCMU)
+
+
 # What SDP negotiated; the meaning of each field is in plane.pyi.
 cdef struct negotiated:
     uint8_t payload_in[128]
@@ -56,6 +60,7 @@ cdef struct negotiated:
     uint8_t transport_cc
     uint8_t remb
     uint8_t reduced_size
+    uint8_t extmap_allow_mixed
     uint8_t cname_length
     uint8_t cname[CNAME_MAX]
 

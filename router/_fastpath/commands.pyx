@@ -8,7 +8,7 @@ from router._fastpath.binding cimport (
     addresses_clear,
     credentials_add,
     credentials_remove,
-    selected_address,
+    selected_path,
 )
 from router._fastpath.command cimport (
     COMMAND_ADD_SLOT,
@@ -25,6 +25,7 @@ from router._fastpath.command cimport (
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
     COMMAND_SET_STREAM_RTX,
+    NO_PAYLOAD_TYPE,
     credentials_command,
     plane_command,
     rtp_endpoint_command,
@@ -38,7 +39,7 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.deadlines cimport NEVER_US
 from router._fastpath.fanout cimport fanout_run
-from router._fastpath.header_plan cimport sending_kinds
+from router._fastpath.header_plan cimport MASK_MIXED, sending_kinds
 from router._fastpath.keyframe cimport key_frame_request, key_frames_for_subscriber
 from router._fastpath.loss cimport loss_init
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
@@ -50,9 +51,11 @@ from router._fastpath.rtp cimport (
     KIND_REPAIRED_RID,
     KIND_RID,
 )
-from router._fastpath.srtp cimport srtp_session_clear, srtp_session_init
+from router._fastpath.sequence cimport sequence_resume, sequence_window
+from router._fastpath.srtp cimport srtp_session_init
 from router._fastpath.state cimport (
     inbound_stream,
+    keys_free,
     known_ssrc,
     link_bound,
     link_slot,
@@ -62,6 +65,8 @@ from router._fastpath.state cimport (
     next_random,
     outbound_slot,
     recall_ssrc,
+    retire_ssrc,
+    retired_index,
     slot_of,
     ssrc_key,
     stream_of,
@@ -77,6 +82,9 @@ from router._fastpath.transport_cc cimport arrival_log
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
+
+cdef extern from "<string.h>" nogil:
+    void explicit_bzero(void *p, size_t length)
 
 
 cdef enum:
@@ -103,6 +111,8 @@ cdef void commands_run(plane_state *p, int64_t now_us) noexcept nogil:
         if p.pending_count:
             fanout_run(p, now_us)   # what was gathered belongs to the time before
         outcome = _run(p, command, now_us)
+        if command.kind == COMMAND_SET_KEYS:
+            explicit_bzero(&command.body.keys, sizeof(command.body.keys))
         ring_pop(p.commands)
         count(p, COUNT_COMMANDS)
         if outcome == STALE:
@@ -186,6 +196,8 @@ cdef int _add_transport(
     t.selected = -1
     t.first_stream = t.first_slot = -1
     t.report_at_us = t.feedback_at_us = NEVER_US
+    memset(t.configuration.payload_out, NO_PAYLOAD_TYPE, 64)
+    memset(t.configuration.rtx_out, NO_PAYLOAD_TYPE, 64)
     t.local_ssrc = <uint32_t>next_random(p)
     t.transport_seq = <uint32_t>next_random(p) & 0x7FFF
     t.rate_since_us = now_us
@@ -199,13 +211,13 @@ cdef int _add_transport(
 cdef int _set_keys(
     plane_state *p, transport *t, const plane_command *command, int64_t now_us
 ) noexcept nogil:
-    if t.keys == NULL:
-        t.keys = <media_keys *>aligned_alloc(64, (sizeof(media_keys) + 63) & ~<size_t>63)
-        if t.keys == NULL:
-            return REFUSED
     output_flush(&p.out)    # packets that wait to be sealed borrow the keys
-    memset(t.keys, 0, sizeof(media_keys))
+    keys_free(t.keys)
     t.has_keys = False
+    t.keys = <media_keys *>aligned_alloc(64, (sizeof(media_keys) + 63) & ~<size_t>63)
+    if t.keys == NULL:
+        return REFUSED
+    memset(t.keys, 0, sizeof(media_keys))
     if srtp_session_init(
         &t.keys.inbound, command.body.keys.profile,
         command.body.keys.receive_key, command.body.keys.receive_salt,
@@ -215,7 +227,7 @@ cdef int _set_keys(
     ):
         return REFUSED
     t.has_keys = True
-    _forget_indices(p, t)
+    _forget_indices(p, t, now_us)
     if t.report_at_us == NEVER_US:
         t.report_at_us = now_us + <int64_t>(next_random(p) % REPORT_INTERVAL_US)
     transport_rearm(p, t)
@@ -224,26 +236,41 @@ cdef int _set_keys(
 
 
 # New keys begin with new roll-over counters, in both directions.
-cdef void _forget_indices(plane_state *p, transport *t) noexcept nogil:
+cdef void _forget_indices(plane_state *p, transport *t, int64_t now_us) noexcept nogil:
     cdef inbound_stream *s
     cdef outbound_slot *slot
     cdef int32_t index = t.first_stream
     while index >= 0:
         s = &p.streams[index]
         index = s.next
+        s.redundancy.started = False
         if not s.media.started:
             continue
-        s.media.started = s.redundancy.started = False
+        s.media.started = False
         memset(&s.statistics, 0, sizeof(s.statistics))
         loss_init(&s.losses)
         store_clear(&s.store)
+        _restart_bound(p, s, now_us)
     index = t.first_slot
     while index >= 0:
         slot = &p.slots[index]
         index = slot.next
-        slot.started = False
+        slot.started = slot.resumed = False
         slot.highest_index &= 0x3FFF
         slot.rtx_index &= 0x3FFF
+        slot.resend_floor = 0
+
+
+# The stream's numbers begin anew. Its slots may not add what they added so far: the sums would be
+# indices that were sealed before, under the subscribers' keys, which did not change.
+cdef void _restart_bound(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
+    cdef int32_t index = s.first_slot
+    s.sr_known = False
+    while index >= 0:
+        p.slots[index].started = False
+        index = p.slots[index].next_bound
+    if s.slots:
+        key_frame_request(p, s, now_us)
 
 
 cdef uint32_t _slot_mask(const transport *t, const outbound_slot *slot) noexcept nogil:
@@ -262,9 +289,11 @@ cdef int _configure(
         t.configuration.payload_out, command.body.configuration.payload_out, 64
     ) == 0 and memcmp(
         t.configuration.extensions_out, command.body.configuration.extensions_out, 16
-    ) == 0
+    ) == 0 and (
+        t.configuration.extmap_allow_mixed == command.body.configuration.extmap_allow_mixed
+    )
     t.configuration = command.body.configuration
-    t.extension_mask = 0
+    t.extension_mask = MASK_MIXED if t.configuration.extmap_allow_mixed else 0
     for kind in range(1, EXTENSION_KINDS):
         if kind != KIND_MID and kind != KIND_RID and kind != KIND_REPAIRED_RID:
             if 1 <= t.configuration.extensions_out[kind] <= 14:
@@ -295,7 +324,7 @@ cdef int _send_datagram(
         return DONE
     out = output_reserve(&p.out)
     memcpy(out, command.body.datagram.data, command.body.datagram.length)
-    output_add(&p.out, NO_OWNER, selected_address(t), command.body.datagram.length)
+    output_add(&p.out, NO_OWNER, selected_path(t), command.body.datagram.length)
     count(p, COUNT_DTLS_OUT)
     return DONE
 
@@ -311,10 +340,7 @@ cdef void _remove_transport(plane_state *p, transport *t, int64_t now_us) noexce
     credentials_remove(p, t, 1)
     t.consent = False
     t.has_keys = False
-    if t.keys != NULL:
-        srtp_session_clear(&t.keys.inbound)
-        srtp_session_clear(&t.keys.outbound)
-    free(t.keys)
+    keys_free(t.keys)
     free(t.arrivals)
     t.keys = NULL
     t.arrivals = NULL
@@ -362,23 +388,28 @@ cdef void _forget_ssrcs(
         )
 
 
-# Take over the index under which an SSRC was last heard or used; -1 when it is new.
-cdef int64_t _recall(known_ssrc *known, uint32_t ssrc) noexcept nogil:
-    cdef known_ssrc *entry = recall_ssrc(known, ssrc, False, 0)
-    cdef int64_t index
-    if entry == NULL:
-        return -1
-    index = entry.next_index
-    entry.used = 0
-    return index
-
-
-cdef void _remember(
-    known_ssrc *known, uint32_t ssrc, int64_t index, int64_t now_us
+# Let a window go on where its SSRC was last heard: before it had a stream, or when it had one.
+cdef void _resume_window(
+    sequence_window *window, media_keys *keys, uint32_t ssrc
 ) noexcept nogil:
-    cdef known_ssrc *entry = recall_ssrc(known, ssrc, True, now_us)
-    if entry != NULL:
-        entry.next_index = index
+    cdef known_ssrc *unknown
+    cdef int64_t highest
+    if keys == NULL:
+        return
+    unknown = recall_ssrc(keys.unknown_ssrcs, ssrc, False, 0)
+    highest = retired_index(&keys.inbound_retired, ssrc, True)
+    if unknown != NULL:
+        unknown.used = 0
+        highest = max(highest, unknown.highest)
+    if highest >= 0:
+        sequence_resume(window, highest)
+
+
+cdef void _retire_window(
+    const sequence_window *window, media_keys *keys, uint32_t ssrc
+) noexcept nogil:
+    if keys != NULL and window.started:
+        retire_ssrc(&keys.inbound_retired, ssrc, window.highest)
 
 
 cdef int _add_stream(
@@ -415,12 +446,9 @@ cdef int _add_stream(
     s.first_slot = -1
     s.pli_sent_at_us = -1
     loss_init(&s.losses)
-    if t.keys != NULL:
-        s.media.highest = _recall(t.keys.inbound_ssrcs, s.ssrc)
-        s.media.started = s.media.highest >= 0
-        if s.rtx_ssrc:
-            s.redundancy.highest = _recall(t.keys.inbound_ssrcs, s.rtx_ssrc)
-            s.redundancy.started = s.redundancy.highest >= 0
+    _resume_window(&s.media, t.keys, s.ssrc)
+    if s.rtx_ssrc:
+        _resume_window(&s.redundancy, t.keys, s.rtx_ssrc)
     link_stream(p, s, t)
     return DONE
 
@@ -431,13 +459,12 @@ cdef int _set_rtx(plane_state *p, inbound_stream *s, uint32_t rtx_ssrc) noexcept
         return DONE if rtx_ssrc == s.rtx_ssrc else REFUSED
     if s.rtx_ssrc:
         table_remove(&p.by_inbound_ssrc, ssrc_key(s.transport, s.rtx_ssrc))
+        _retire_window(&s.redundancy, t.keys, s.rtx_ssrc)
     memset(&s.redundancy, 0, sizeof(s.redundancy))
     s.rtx_ssrc = rtx_ssrc
     if rtx_ssrc == 0:
         return DONE
-    if t.keys != NULL:
-        s.redundancy.highest = _recall(t.keys.inbound_ssrcs, rtx_ssrc)
-        s.redundancy.started = s.redundancy.highest >= 0
+    _resume_window(&s.redundancy, t.keys, rtx_ssrc)
     return DONE if table_put(
         &p.by_inbound_ssrc, ssrc_key(s.transport, rtx_ssrc),
         2 * <uint32_t>(s - p.streams) + 1,
@@ -453,12 +480,9 @@ cdef void _remove_stream(plane_state *p, inbound_stream *s, int64_t now_us) noex
         slot.started = False
     output_flush(&p.out)    # packets that wait to be sealed borrow the store's bytes
     _forget_ssrcs(p, False, s.transport, s.ssrc, s.rtx_ssrc)
-    if t.keys != NULL:
-        # If it is added again, its roll-over counter goes on.
-        if s.media.started:
-            _remember(t.keys.inbound_ssrcs, s.ssrc, s.media.highest, now_us)
-        if s.redundancy.started:
-            _remember(t.keys.inbound_ssrcs, s.rtx_ssrc, s.redundancy.highest, now_us)
+    # If it is added again, its roll-over counters go on.
+    _retire_window(&s.media, t.keys, s.ssrc)
+    _retire_window(&s.redundancy, t.keys, s.rtx_ssrc)
     unlink_stream(p, s)
     store_free(&s.store)
     s.used = False
@@ -470,11 +494,25 @@ cdef void _remove_stream(plane_state *p, inbound_stream *s, int64_t now_us) noex
 
 # Where an outbound SSRC starts: low, because a receiver assumes roll-over counter 0 (RFC 3711
 # section 3.3.1), or behind all that it sent before, because no index may be used twice.
-cdef int64_t _first_index(plane_state *p, transport *t, uint32_t ssrc) noexcept nogil:
+cdef int64_t _first_index(
+    plane_state *p, transport *t, outbound_slot *slot, uint32_t ssrc
+) noexcept nogil:
     cdef int64_t index = -1
     if t.keys != NULL:
-        index = _recall(t.keys.outbound_ssrcs, ssrc)
-    return index if index >= 0 else 1 + <int64_t>(next_random(p) & 0x3FFF)
+        index = retired_index(&t.keys.outbound_retired, ssrc, True)
+    if index >= 0:
+        slot.resumed = True
+        return index
+    return 1 + <int64_t>(next_random(p) & 0x3FFF)
+
+
+# Return 1 when nobody can tell any more whether the SSRC was used under these keys.
+cdef inline bint _is_doubtful(const transport *t, uint32_t ssrc) noexcept nogil:
+    return (
+        t.keys != NULL
+        and t.keys.outbound_retired.incomplete
+        and retired_index(&t.keys.outbound_retired, ssrc, False) < 0
+    )
 
 
 cdef int _add_slot(
@@ -487,6 +525,8 @@ cdef int _add_slot(
     if t == NULL:
         return STALE
     if command.id & 0xFFFF >= p.max_slots or slot.used:
+        return REFUSED
+    if _is_doubtful(t, given.ssrc) or (given.rtx_ssrc and _is_doubtful(t, given.rtx_ssrc)):
         return REFUSED
     transport_index = <uint32_t>(t - p.transports)
     if _enter_ssrcs(
@@ -503,8 +543,8 @@ cdef int _add_slot(
     slot.rtx_ssrc = given.rtx_ssrc
     slot.extension_mask = _slot_mask(t, slot)
     slot.plain_resend = not slot.extension_mask & sending_kinds()
-    slot.highest_index = _first_index(p, t, slot.ssrc) - 1
-    slot.rtx_index = _first_index(p, t, slot.rtx_ssrc) if slot.rtx_ssrc else 0
+    slot.highest_index = _first_index(p, t, slot, slot.ssrc) - 1
+    slot.rtx_index = _first_index(p, t, slot, slot.rtx_ssrc) if slot.rtx_ssrc else 0
     slot.resend_budget = RESEND_FIRST_BUDGET
     link_slot(p, slot, t)
     return DONE
@@ -520,7 +560,7 @@ cdef int _bind_slot(
     if command.body.stream_id:
         s = stream_of(p, command.body.stream_id)
     unlink_bound(p, slot)
-    slot.started = False
+    slot.started = slot.announced = False
     if command.body.stream_id == 0:
         return DONE
     if s == NULL:
@@ -535,9 +575,9 @@ cdef void _remove_slot(plane_state *p, outbound_slot *slot, int64_t now_us) noex
     send_bye(p, slot)
     unlink_bound(p, slot)
     _forget_ssrcs(p, True, slot.transport, slot.ssrc, slot.rtx_ssrc)
-    if t.keys != NULL and slot.ever_sent:
-        _remember(t.keys.outbound_ssrcs, slot.ssrc, slot.highest_index + 1, now_us)
-        if slot.rtx_packets:
-            _remember(t.keys.outbound_ssrcs, slot.rtx_ssrc, slot.rtx_index, now_us)
+    if t.keys != NULL and (slot.ever_sent or slot.resumed):
+        retire_ssrc(&t.keys.outbound_retired, slot.ssrc, slot.highest_index + 1)
+        if slot.rtx_ssrc:
+            retire_ssrc(&t.keys.outbound_retired, slot.rtx_ssrc, slot.rtx_index)
     unlink_slot(p, slot)
     slot.used = False

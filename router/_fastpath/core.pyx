@@ -22,7 +22,7 @@ from router._fastpath.output cimport output_flush
 from router._fastpath.reports cimport transport_timer
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.rtcp_receive cimport rtcp_receive
-from router._fastpath.state cimport count, event_begin, transport
+from router._fastpath.state cimport count, event_begin_limited, transport
 
 
 cdef void _pass_on(
@@ -33,7 +33,7 @@ cdef void _pass_on(
         count(p, COUNT_MALFORMED)
         return
     count(p, COUNT_DTLS_IN)
-    event = event_begin(p, EVENT_KIND_DATAGRAM, t.id, now_us)
+    event = event_begin_limited(p, t, EVENT_KIND_DATAGRAM, t.id, now_us)
     if event == NULL:
         return
     event.length = <uint16_t>d.length
@@ -56,7 +56,7 @@ cdef void _receive(plane_state *p, const datagram *d, int64_t now_us) noexcept n
     if not (20 <= first <= 63 or 128 <= first <= 191):
         count(p, COUNT_UNKNOWN_PROTOCOL)
         return
-    t = address_owner(p, &d.source, &which)
+    t = address_owner(p, &d.path, &which)
     if first <= 63:
         if t == NULL:
             count(p, COUNT_DTLS_UNVALIDATED)

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
+from router._fastpath.command cimport NO_PAYLOAD_TYPE
 from router._fastpath.counters cimport (
+    COUNT_INDICES_EXHAUSTED,
     COUNT_RTP_BYTES_OUT,
     COUNT_RTP_HEADER_TOO_LONG,
     COUNT_RTP_OUT,
@@ -10,14 +12,18 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.deadlines cimport deadlines_advance
 from router._fastpath.header_plan cimport header_plan, plan_header
+from router._fastpath.keyframe cimport key_frame_request
 from router._fastpath.output cimport output_flush
 from router._fastpath.rewrite cimport (
     SEND_FIRST,
+    SLOT_GAP_MAX,
     abs_send_time_of,
     slot_may_start,
     slot_start,
+    slot_would_jump,
     slot_write,
 )
+from router._fastpath.sequence cimport SEQUENCE_END
 from router._fastpath.state cimport (
     PENDING_MAX,
     STREAM_PENDING_MAX,
@@ -126,12 +132,19 @@ cdef void _forward(
         t = &p.transports[slot.transport]
         if not t.has_keys or t.selected < 0:
             continue
+        if slot.highest_index >= SEQUENCE_END - (SLOT_GAP_MAX + 1) * STREAM_PENDING_MAX:
+            count(p, COUNT_INDICES_EXHAUSTED)
+            continue
         plan = _plan_for(p, classes, slot.extension_mask, packets, number)
         for i in range(number):
             payload_type = t.configuration.payload_out[packets[i].codec]
-            if payload_type == 0:
+            if payload_type == NO_PAYLOAD_TYPE:
                 count(p, COUNT_RTP_UNMAPPED_PAYLOAD)
                 continue
+            if slot.started and slot_would_jump(slot, packets[i]):
+                slot.started = False
+                if not slot_may_start(p, slot, packets[i]):
+                    key_frame_request(p, s, now_us)
             if not slot.started:
                 if not slot_may_start(p, slot, packets[i]):
                     continue

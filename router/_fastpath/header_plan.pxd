@@ -22,6 +22,8 @@ from router._fastpath.rtp cimport (
 
 cdef enum:
     PLAN_HEADER_MAX = 256
+    ONE_BYTE_ELEMENT_MAX = 16   # RFC 8285 section 4.2
+    MASK_MIXED = 1              # in a mask of kinds, where kind 0 is none
 
 
 cdef struct header_plan:
@@ -48,8 +50,10 @@ cdef inline uint32_t sending_kinds() noexcept nogil:
     return 1 << KIND_TRANSPORT_CC | 1 << KIND_ABS_SEND_TIME
 
 
-# mask: bit (kind) is set for each kind that the subscribers take. Returns how many elements did
-# not fit and were left out.
+# mask: bit (kind) is set for each kind that the subscribers take, and MASK_MIXED when they take the
+# two-byte form too (RFC 8285 section 4.1.2). Longer elements than fit the one-byte form need it;
+# all others go in the one-byte form, whatever the publisher used. Returns how many elements did not
+# fit and were left out.
 cdef int plan_header(header_plan *plan, const rtp_view *view, uint32_t mask) noexcept nogil
 
 

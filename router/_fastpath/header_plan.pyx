@@ -18,6 +18,10 @@ cdef inline int _size_of(const rtp_view *view, int kind, uint32_t mask) noexcept
     return view.extension_length[kind]
 
 
+cdef inline bint _is_too_long(int size, uint32_t mask) noexcept nogil:
+    return size > ONE_BYTE_ELEMENT_MAX and not mask & MASK_MIXED
+
+
 cdef int plan_header(header_plan *plan, const rtp_view *view, uint32_t mask) noexcept nogil:
     cdef int at = RTP_FIXED_HEADER + 4
     cdef int kind
@@ -30,14 +34,15 @@ cdef int plan_header(header_plan *plan, const rtp_view *view, uint32_t mask) noe
     plan.two_byte = 0
     plan.elements = 0
     for kind in range(1, EXTENSION_KINDS):
-        if _size_of(view, kind, mask) > 16:
+        size = _size_of(view, kind, mask)
+        if size > ONE_BYTE_ELEMENT_MAX and not _is_too_long(size, mask):
             plan.two_byte = 1
     for kind in range(1, EXTENSION_KINDS):
         size = _size_of(view, kind, mask)
         if size == 0:
             continue
         element = at
-        if at + 2 + size > PLAN_HEADER_MAX - 3:
+        if at + 2 + size > PLAN_HEADER_MAX - 3 or _is_too_long(size, mask):
             left_out += 1
             continue
         if plan.two_byte:

@@ -1,7 +1,7 @@
 """Inbound RTP; the contract is in ``inbound.pxd``."""
 
 from libc.stdint cimport uint8_t, uint16_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memmove
 
 from router._fastpath.counters cimport (
     COUNT_KEY_FRAMES,
@@ -44,6 +44,7 @@ from router._fastpath.sequence cimport (
     sequence_estimate,
     sequence_is_new,
     sequence_nearest,
+    sequence_resume,
     sequence_window,
 )
 from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtp_open
@@ -53,6 +54,7 @@ from router._fastpath.state cimport (
     event_push,
     known_ssrc,
     recall_ssrc,
+    retired_index,
     ssrc_key,
 )
 from router._fastpath.store cimport store_put, stored_packet
@@ -113,11 +115,14 @@ cdef void inbound_receive(
         is_rtx = found[0] & 1
         window = &s.redundancy if is_rtx else &s.media
     else:
-        known = recall_ssrc(t.keys.inbound_ssrcs, view.ssrc, False, now_us)
-        remembered.started = known != NULL
-        remembered.highest = known.next_index if known != NULL else 0
         # No window is kept, only the counter: what comes here is reported, never forwarded.
-        memset(remembered.seen, 0, sizeof(remembered.seen))
+        known = recall_ssrc(t.keys.unknown_ssrcs, view.ssrc, False, now_us)
+        index = known.highest if known != NULL else retired_index(
+            &t.keys.inbound_retired, view.ssrc, False
+        )
+        remembered.started = False
+        if index >= 0:
+            sequence_resume(&remembered, index)
         window = &remembered
     length = _open(p, t, &view, window, <int>d.length, &index)
     if length < 0:
@@ -170,7 +175,7 @@ cdef inline uint8_t _copy_id(uint8_t *out, const rtp_view *view, int kind) noexc
 cdef void _report_unknown(
     plane_state *p, transport *t, const rtp_view *view, int64_t index, int64_t now_us
 ) noexcept nogil:
-    cdef known_ssrc *known = recall_ssrc(t.keys.inbound_ssrcs, view.ssrc, True, now_us)
+    cdef known_ssrc *known = recall_ssrc(t.keys.unknown_ssrcs, view.ssrc, True, now_us)
     cdef bint identified = view.extension_at[KIND_MID] or view.extension_at[KIND_RID] or (
         view.extension_at[KIND_REPAIRED_RID]
     )
@@ -179,8 +184,8 @@ cdef void _report_unknown(
     if known == NULL:
         count(p, COUNT_RTP_UNREPORTED_SSRC)
         return
-    if index > known.next_index:
-        known.next_index = index
+    if index > known.highest:
+        known.highest = index
     if known.reported and (known.identified or not identified):
         return
     event = event_begin(p, EVENT_KIND_SSRC, t.id, now_us)
@@ -268,7 +273,8 @@ cdef void _take(
     if not s.started:
         s.started = True
         s.started_at_us = now_us
-        event_push(p, EVENT_KIND_STREAM_STARTED, s.id, now_us)
+    if not s.announced:
+        s.announced = event_push(p, EVENT_KIND_STREAM_STARTED, s.id, now_us)
     if ext_seq > highest or s.newest_at_us == 0:
         s.newest_at_us = now_us
         s.newest_rtp_ts = view.rtp_ts

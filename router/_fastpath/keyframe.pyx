@@ -49,6 +49,9 @@ cdef void key_frame_timer(plane_state *p, inbound_stream *s, int64_t now_us) noe
     cdef int length
     if now_us < key_frame_due(s):
         return
+    if s.slots == 0 and s.pli_repeats:
+        s.key_frame_wanted = False  # nobody waits any more
+        return
     s.pli_sent_at_us = now_us
     s.pli_repeats += 1
     out = rtcp_begin(p, t, &length)

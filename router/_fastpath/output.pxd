@@ -8,18 +8,26 @@ become one message. RTP packets are sealed together when the output is flushed.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from router._fastpath.srtp cimport srtp_job, srtp_session
-from router._fastpath.udp cimport out_message, sockaddr_in6
+from router._fastpath.udp cimport out_message, udp_path
 
 
 cdef enum:
     OUTPUT_ARENA_BYTES = 1 << 20
     OUTPUT_MESSAGES = 64
     OUTPUT_JOBS = 1024
-    OUTPUT_PACKET_MAX = 4608    # largest packet with header and tag, and room for a kernel's stores
+    # An inbound packet has at most SRTP_MAX_PAYLOAD bytes with header and tag, so its payload at
+    # least 22 less. RTX adds 2, the header may grow to PLAN_HEADER_MAX, and SRTP_MAX_TAG follows.
+    OUTPUT_PACKET_MAX = 4608
+    # Longest that joins a run: fits into 1500 bytes with IPv6 and UDP. The kernel refuses a run of
+    # longer ones, and may cut a single one into fragments.
+    OUTPUT_SEGMENT_MAX = 1452
 
 
 # Sends the messages; everything is borrowed during the call.
 ctypedef void (*output_send)(void *context, const out_message *messages, int count) noexcept nogil
+
+# Tells whether the path's local address need not be given; may take some microseconds.
+ctypedef bint (*output_implies)(void *context, const udp_path *path) noexcept nogil
 
 
 cdef struct output:
@@ -28,11 +36,12 @@ cdef struct output:
     srtp_job *jobs              # owned; OUTPUT_JOBS
     int job_count
     out_message *messages       # owned; OUTPUT_MESSAGES
-    sockaddr_in6 *destinations  # owned; one for each message
+    udp_path *paths             # owned; one for each message
     uint32_t *owners            # owned; whom each message is for, NO_OWNER for nobody to add to
     int message_count
     int run                     # packets in the last message
     output_send send
+    output_implies implies
     void *context               # borrowed for the life of the output
     uint64_t packets, bytes, messages_sent
 
@@ -42,7 +51,9 @@ cdef enum:
 
 
 # Returns 0, or -1 without memory.
-cdef int output_init(output *out, output_send send, void *context) noexcept nogil
+cdef int output_init(
+    output *out, output_send send, output_implies implies, void *context
+) noexcept nogil
 cdef void output_free(output *out) noexcept nogil
 
 # Seal and send everything.
@@ -53,9 +64,9 @@ cdef void output_flush(output *out) noexcept nogil
 cdef uint8_t *output_reserve(output *out) noexcept nogil
 
 # Add the reserved packet, ``length`` bytes with the tag. Packets of one ``owner`` (a transport
-# index) share a message when they can; the destination is copied.
+# index) share a message when they can, so flush before an owner's path changes; it is copied.
 cdef void output_add(
-    output *out, uint32_t owner, const sockaddr_in6 *destination, uint32_t length
+    output *out, uint32_t owner, const udp_path *path, uint32_t length
 ) noexcept nogil
 
 

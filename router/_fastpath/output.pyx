@@ -5,33 +5,39 @@ from libc.stdlib cimport calloc, free, malloc
 from router._fastpath.srtp cimport srtp_seal
 from router._fastpath.udp cimport UDP_MAX_RUN, UDP_MAX_RUN_BYTES
 
+cdef extern from "<assert.h>" nogil:
+    void debug_assert "assert"(bint condition)      # nothing in the release build
 
-cdef int output_init(output *out, output_send send, void *context) noexcept nogil:
+
+cdef int output_init(
+    output *out, output_send send, output_implies implies, void *context
+) noexcept nogil:
     out.arena = <uint8_t *>malloc(OUTPUT_ARENA_BYTES)
     out.jobs = <srtp_job *>calloc(OUTPUT_JOBS, sizeof(srtp_job))
     out.messages = <out_message *>calloc(OUTPUT_MESSAGES, sizeof(out_message))
-    out.destinations = <sockaddr_in6 *>calloc(OUTPUT_MESSAGES, sizeof(sockaddr_in6))
+    out.paths = <udp_path *>calloc(OUTPUT_MESSAGES, sizeof(udp_path))
     out.owners = <uint32_t *>calloc(OUTPUT_MESSAGES, sizeof(uint32_t))
     out.send = send
+    out.implies = implies
     out.context = context
     out.used = 0
     out.job_count = out.message_count = out.run = 0
     out.packets = out.bytes = out.messages_sent = 0
     if out.arena == NULL or out.jobs == NULL or out.messages == NULL:
         return -1
-    return 0 if out.destinations != NULL and out.owners != NULL else -1
+    return 0 if out.paths != NULL and out.owners != NULL else -1
 
 
 cdef void output_free(output *out) noexcept nogil:
     free(out.arena)
     free(out.jobs)
     free(out.messages)
-    free(out.destinations)
+    free(out.paths)
     free(out.owners)
     out.arena = NULL
     out.jobs = NULL
     out.messages = NULL
-    out.destinations = NULL
+    out.paths = NULL
     out.owners = NULL
 
 
@@ -60,10 +66,11 @@ cdef uint8_t *output_reserve(output *out) noexcept nogil:
 
 
 cdef void output_add(
-    output *out, uint32_t owner, const sockaddr_in6 *destination, uint32_t length
+    output *out, uint32_t owner, const udp_path *path, uint32_t length
 ) noexcept nogil:
     cdef int last = out.message_count - 1
     cdef out_message *message
+    debug_assert(length <= OUTPUT_PACKET_MAX)
     out.packets += 1
     out.bytes += length
     if last >= 0 and owner != NO_OWNER and out.owners[last] == owner:
@@ -80,12 +87,12 @@ cdef void output_add(
                 out.owners[last] = NO_OWNER     # a shorter segment is the last one
             return
     message = &out.messages[out.message_count]
-    out.destinations[out.message_count] = destination[0]
-    out.owners[out.message_count] = owner
+    out.paths[out.message_count] = path[0]
+    out.owners[out.message_count] = owner if length <= OUTPUT_SEGMENT_MAX else NO_OWNER
     message.data = out.arena + out.used
     message.length = length
     message.segment_size = length
-    message.destination = &out.destinations[out.message_count]
+    message.path = &out.paths[out.message_count]
     out.message_count += 1
     out.run = 1
     out.used += length

@@ -44,6 +44,7 @@ FORMAT_VP9: int
 FORMAT_AV1: int
 
 PAYLOAD_RTX: int  # flag in payload_in: the payload type is RTX of the codec in the low bits
+PAYLOAD_NONE: int  # in payload_out and rtx_out: the peer does not take this codec
 
 @final
 class DataPlane:
@@ -118,14 +119,15 @@ class DataPlane:
         remb: bool,
         cname: bytes,
         reduced_size: bool = False,
+        extmap_allow_mixed: bool = False,
     ) -> bool:
         """
         Install what SDP negotiated; may be repeated.
 
         :param payload_in: 128 bytes: codec number of each payload type, 0 for none, or'd with
             ``PAYLOAD_RTX`` where the payload type is that codec's RTX.
-        :param payload_out: 64 bytes: payload type of each codec number, 0 for none.
-        :param rtx_out: 64 bytes: RTX payload type of each codec number, 0 for none.
+        :param payload_out: 64 bytes: payload type of each codec number, or ``PAYLOAD_NONE``.
+        :param rtx_out: 64 bytes: RTX payload type of each codec number, or ``PAYLOAD_NONE``.
         :param extensions_in: 256 bytes: ``EXTENSION_*`` of each extmap id, 0 for none.
         :param extensions_out: 16 bytes: extmap id (1..14) of each ``EXTENSION_*``, 0 for none.
         :param transport_cc: The peer takes transport-wide feedback for what it sends.
@@ -133,6 +135,8 @@ class DataPlane:
         :param cname: Our SDES CNAME towards this peer, at most 63 bytes.
         :param reduced_size: The peer takes reduced-size RTCP (RFC 5506), so feedback goes without
             an empty RR and SDES before it.
+        :param extmap_allow_mixed: The peer takes both forms of header extensions in one stream (RFC
+            8285 section 4.1.2). Without it, elements of more than 16 bytes are left out.
         """
     def send_datagram(self, transport_id: int, data: bytes) -> bool:
         """
@@ -175,11 +179,24 @@ class DataPlane:
 
     # By hand: only while no thread runs. The same core without socket and clock.
     def receive_datagrams(
-        self, datagrams: Sequence[tuple[bytes, tuple[str, int]]], now_us: int
+        self,
+        datagrams: Sequence[
+            tuple[bytes, tuple[str, int]] | tuple[bytes, tuple[str, int], str | None]
+        ],
+        now_us: int,
     ) -> None:
-        """Carry out the commands, take one wake-up's datagrams from their sources, forward."""
+        """
+        Carry out the commands, take one wake-up's datagrams from their sources, forward.
+
+        A third element is the address of ours that the datagram came to, as a socket that is bound
+        to ``::`` tells it; answers leave from there.
+        """
     def handle_timer(self, now_us: int) -> None: ...
     def next_timer(self) -> int:
         """Return when handle_timer has work: 0 while commands wait, -1 for never."""
+    def discard_output(self) -> None:
+        """Drop from now on what would be sent: for measuring everything but sending."""
     def datagrams_to_send(self) -> list[tuple[bytes, tuple[str, int]]]:
         """Return what would have been sent, GSO runs already split, and forget it."""
+    def datagrams_to_send_from(self) -> list[tuple[bytes, tuple[str, int], str | None]]:
+        """Do the same, and tell the address to send from; None leaves it to the kernel."""

@@ -17,8 +17,11 @@ from router._fastpath.capture cimport (
     address_to_python,
     capture,
     capture_free,
+    capture_implies,
     capture_send,
     capture_take,
+    host_from_python,
+    host_to_python,
 )
 from router._fastpath.command cimport (
     CNAME_MAX,
@@ -37,6 +40,7 @@ from router._fastpath.command cimport (
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
     COMMAND_SET_STREAM_RTX,
+    NO_PAYLOAD_TYPE,
     PASSWORD_MAX,
     UFRAG_MAX,
     plane_command,
@@ -111,7 +115,9 @@ from router._fastpath.udp cimport (
     datagram,
     out_message,
     udp_close,
+    udp_implies_local,
     udp_open,
+    udp_path,
     udp_send,
     udp_socket,
 )
@@ -148,6 +154,7 @@ FORMAT_VP9 = PAYLOAD_FORMAT_VP9
 FORMAT_AV1 = PAYLOAD_FORMAT_AV1
 
 PAYLOAD_RTX = 0x80
+PAYLOAD_NONE = NO_PAYLOAD_TYPE
 
 
 cdef extern from "<stdlib.h>" nogil:
@@ -159,14 +166,24 @@ cdef struct outlet:
     udp_socket socket
     capture kept
     bint by_hand
+    bint discard
 
 
 cdef void _send(void *context, const out_message *messages, int count) noexcept nogil:
     cdef outlet *out = <outlet *>context
+    if out.discard:
+        return
     if out.by_hand:
         capture_send(&out.kept, messages, count)
     else:
         udp_send(&out.socket, messages, count)
+
+
+cdef bint _implies(void *context, const udp_path *path) noexcept nogil:
+    cdef outlet *out = <outlet *>context
+    if out.by_hand:
+        return capture_implies(&out.kept, path)
+    return udp_implies_local(&out.socket, path) != 0
 
 
 cdef ring *_new_ring(uint32_t slots, size_t slot_size) except NULL:
@@ -232,7 +249,7 @@ cdef class DataPlane:
             seed = int.from_bytes(os.urandom(8), "big")
         if state_init(
             self.state, max_transports, max_streams, max_slots, seed,
-            self.commands, self.events, _send, self.out,
+            self.commands, self.events, _send, _implies, self.out,
         ):
             raise MemoryError
         ring_sleep(self.events)     # so that the first event rings
@@ -413,12 +430,14 @@ cdef class DataPlane:
         bint remb,
         bytes cname,
         bint reduced_size=False,
+        bint extmap_allow_mixed=False,
     ):
         cdef plane_command *command
         if len(cname) > CNAME_MAX:
             raise ValueError(f"cname has {len(cname)} bytes, not at most {CNAME_MAX}")
-        if max(payload_out + rtx_out, default=0) > 127:
-            raise ValueError("payload types are at most 127")
+        for number in payload_out + rtx_out:
+            if number > 127 and number != NO_PAYLOAD_TYPE:
+                raise ValueError(f"payload type {number} is not 0 to 127, or 255 for none")
         command = self._begin(COMMAND_CONFIGURE_TRANSPORT, transport_id)
         if command == NULL:
             return False
@@ -430,6 +449,7 @@ cdef class DataPlane:
         command.body.configuration.transport_cc = transport_cc
         command.body.configuration.remb = remb
         command.body.configuration.reduced_size = reduced_size
+        command.body.configuration.extmap_allow_mixed = extmap_allow_mixed
         command.body.configuration.cname_length = <uint8_t>len(cname)
         _put(command.body.configuration.cname, cname, len(cname), "cname")
         ring_commit(self.commands)
@@ -541,11 +561,13 @@ cdef class DataPlane:
             return None
         for i in range(ADDRESSES_MAX):
             validated += t.addresses[i].used
-        address = None
+        address = local_address = None
         if t.selected >= 0:
-            address = address_to_python(&t.addresses[t.selected].address)
+            address = address_to_python(&t.addresses[t.selected].path.remote)
+            local_address = host_to_python(&t.addresses[t.selected].path.local.ipi6_addr)
         return {
             "address": address,
+            "local_address": local_address,
             "validated": validated,
             "has_keys": bool(t.has_keys),
             "checks": t.checks,
@@ -616,10 +638,11 @@ cdef class DataPlane:
         cdef bytearray copy
         self._check_by_hand()
         commands_run(self.state, now_us)
-        for data, source in datagrams:
+        for data, source, *local in datagrams:
             copy = bytearray(data)
             memset(&d, 0, sizeof(datagram))
-            address_from_python(&d.source, source)
+            address_from_python(&d.path.remote, source)
+            host_from_python(&d.path.local.ipi6_addr, local[0] if local else None)
             d.data = copy
             d.length = <uint32_t>len(copy)
             core_receive(self.state, &d, 1, now_us)
@@ -639,9 +662,17 @@ cdef class DataPlane:
         at_us = deadlines_next(&self.state.timers)
         return -1 if at_us == NEVER_US else at_us
 
+    def discard_output(self):
+        self._check_by_hand()
+        self.out.discard = True
+
     def datagrams_to_send(self):
         self._check_by_hand()
-        return capture_take(&self.out.kept)
+        return capture_take(&self.out.kept, False)
+
+    def datagrams_to_send_from(self):
+        self._check_by_hand()
+        return capture_take(&self.out.kept, True)
 
 
 cdef tuple _event_to_python(const plane_event *event):

@@ -1,7 +1,5 @@
 """Reception statistics; the contract is in ``reception.pxd``."""
 
-from libc.stdint cimport int32_t
-
 from router._fastpath.wire cimport store24, store32
 
 
@@ -10,7 +8,7 @@ cdef void reception_note(
     int64_t now_us
 ) noexcept nogil:
     cdef uint32_t transit
-    cdef int32_t difference
+    cdef uint32_t difference
     if not r.started:
         r.started = True
         r.base_ext_seq = r.highest_ext_seq = ext_seq
@@ -25,10 +23,10 @@ cdef void reception_note(
     transit = <uint32_t>(now_us // 1000000 * clock_rate
                          + now_us % 1000000 * clock_rate // 1000000) - rtp_ts
     if r.transit_known:
-        difference = <int32_t>(transit - r.transit)
-        if difference < 0:
-            difference = -difference
-        r.jitter_q4 += <uint32_t>difference - ((r.jitter_q4 + 8) >> 4)
+        difference = transit - r.transit
+        if difference >> 31:
+            difference = 0 - difference
+        r.jitter_q4 += difference - ((r.jitter_q4 + 8) >> 4)
     r.transit = transit
     r.transit_known = True
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
 
-from router._fastpath.binding cimport CONSENT_LIFETIME_US, addresses_clear
+from router._fastpath.binding cimport CONSENT_LIFETIME_US, addresses_clear, events_pay
 from router._fastpath.counters cimport (
     COUNT_BYE_OUT,
     COUNT_CONSENT_LOST,
@@ -14,7 +14,6 @@ from router._fastpath.counters cimport (
     COUNT_TRANSPORT_CC_OUT,
 )
 from router._fastpath.deadlines cimport NEVER_US, deadlines_set
-from router._fastpath.event cimport EVENT_KIND_CONSENT_LOST
 from router._fastpath.keyframe cimport key_frame_due, key_frame_timer
 from router._fastpath.loss cimport LOSS_CAPACITY, loss_due
 from router._fastpath.reception cimport reception_report
@@ -32,13 +31,21 @@ from router._fastpath.rtcp_send cimport (
     rtcp_begin_reports,
     rtcp_end,
 )
-from router._fastpath.state cimport count, event_push, inbound_stream, next_random, ntp_at
+from router._fastpath.state cimport (
+    OWED_CONSENT_LOST,
+    OWED_RETRY_US,
+    count,
+    inbound_stream,
+    next_random,
+    ntp_at,
+)
 from router._fastpath.transport_cc cimport arrival_feedback
 
 cdef enum:
     REPORTERS_MAX = 10              # sender reports in one datagram, each with an SDES chunk
     BLOCKS_MAX = 31                 # RFC 3550 section 6.4.1: RC has five bits
     WITHOUT_SR_US = 3000000
+    SR_VALID_S = 3600
     REMB_LEAST_BPS = 3000000
     REMB_FLOOR_BPS = 150000
 
@@ -50,6 +57,8 @@ cdef void transport_rearm(plane_state *p, transport *t) noexcept nogil:
     cdef int32_t index = t.first_stream
     if t.consent:
         at_us = t.checked_at_us + CONSENT_LIFETIME_US
+    if t.owed:
+        at_us = min(at_us, t.owed_at_us)
     if t.has_keys and t.selected >= 0:
         at_us = min(at_us, t.report_at_us, t.feedback_at_us)
         while index >= 0:
@@ -67,7 +76,11 @@ cdef void transport_timer(plane_state *p, transport *t, int64_t now_us) noexcept
         t.consent = False
         addresses_clear(p, t)
         count(p, COUNT_CONSENT_LOST)
-        event_push(p, EVENT_KIND_CONSENT_LOST, t.id, now_us)
+        _silence_slots(p, t)
+        t.owed |= OWED_CONSENT_LOST
+    if t.owed:
+        events_pay(p, t, now_us)
+        t.owed_at_us = now_us + OWED_RETRY_US
     if t.has_keys and t.selected >= 0:
         while index >= 0:
             s = &p.streams[index]
@@ -85,6 +98,15 @@ cdef void transport_timer(plane_state *p, transport *t, int64_t now_us) noexcept
             _send_sender_reports(p, t, now_us)
             _send_receiver_reports(p, t, now_us)
     transport_rearm(p, t)
+
+
+# The publishers' numbers run on while the subscriber cannot be reached. When it comes back, its
+# slots start anew, with a key frame and behind what they sent last.
+cdef void _silence_slots(plane_state *p, transport *t) noexcept nogil:
+    cdef int32_t index = t.first_slot
+    while index >= 0:
+        p.slots[index].started = False
+        index = p.slots[index].next
 
 
 cdef void _send_nacks(
@@ -130,11 +152,11 @@ cdef bint _timestamp_at(
     if s.sr_known:
         elapsed = <int64_t>(
             ntp_at(p, now_us) - (s.sr_ntp + p.transports[s.transport].ntp_offset)
-        )
-        rtp_ts[0] = s.sr_rtp_ts + slot.ts_offset + <uint32_t>(
-            (elapsed >> 16) * clock_rate >> 16
-        )
-        return True
+        ) >> 16
+        # Reports of one publisher that contradict each other date nothing.
+        if -SR_VALID_S << 16 < elapsed < SR_VALID_S << 16:
+            rtp_ts[0] = s.sr_rtp_ts + slot.ts_offset + <uint32_t>(elapsed * clock_rate >> 16)
+            return True
     if now_us - s.started_at_us < WITHOUT_SR_US:
         return False
     elapsed = (now_us - s.newest_at_us) * clock_rate // 1000000
@@ -194,12 +216,14 @@ cdef void _send_receiver_reports(plane_state *p, transport *t, int64_t now_us) n
     cdef uint8_t *out = NULL
     cdef uint8_t *block
     cdef int number = 0
-    cdef int length
-    while index >= 0 and number < BLOCKS_MAX:
+    while index >= 0:
         s = &p.streams[index]
         index = s.next
         if not s.statistics.started:
             continue
+        if number == BLOCKS_MAX:
+            _end_receiver_report(p, t, out, NULL, number, 0, now_us)
+            number = 0
         if number == 0:
             out = rtcp_begin_reports(p, t)
         last_sr = delay = 0
@@ -212,14 +236,21 @@ cdef void _send_receiver_reports(plane_state *p, transport *t, int64_t now_us) n
             worst = block[4]
         ssrcs[number] = s.ssrc
         number += 1
-    if number == 0:
-        return
+    if number:
+        _end_receiver_report(p, t, out, ssrcs, number, worst, now_us)
+
+
+# The last report of a round also carries the estimate: ssrcs are then those that it names.
+cdef void _end_receiver_report(
+    plane_state *p, transport *t, uint8_t *out, const uint32_t *ssrcs, int number,
+    uint32_t worst, int64_t now_us
+) noexcept nogil:
+    cdef int length = 8 + number * RTCP_REPORT_BLOCK
     rtcp_write_rr(out, t.local_ssrc, number)
-    length = 8 + number * RTCP_REPORT_BLOCK
     length += rtcp_write_sdes(
         out + length, &t.local_ssrc, 1, t.configuration.cname, t.configuration.cname_length
     )
-    if t.configuration.remb and not t.configuration.transport_cc:
+    if ssrcs != NULL and t.configuration.remb and not t.configuration.transport_cc:
         length += rtcp_write_remb(
             out + length, t.local_ssrc, _estimate(t, worst, now_us), ssrcs, number
         )

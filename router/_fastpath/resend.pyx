@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from router._fastpath.command cimport NO_PAYLOAD_TYPE
 from router._fastpath.counters cimport (
     COUNT_NACK_LIMITED,
     COUNT_NACK_MISSES,
@@ -60,11 +61,15 @@ cdef void resend(
     if packet == NULL:
         count(p, COUNT_NACK_MISSES)
         return
-    payload_type = t.configuration.rtx_out[packet.codec] if slot.rtx_ssrc else 0
-    if payload_type == 0:
+    payload_type = t.configuration.rtx_out[packet.codec] if slot.rtx_ssrc else NO_PAYLOAD_TYPE
+    if payload_type == NO_PAYLOAD_TYPE:
         how = SEND_AGAIN
         payload_type = t.configuration.payload_out[packet.codec]
-        if payload_type == 0 or not slot.plain_resend or index < slot.resend_floor:
+        if (
+            payload_type == NO_PAYLOAD_TYPE
+            or not slot.plain_resend
+            or index < slot.resend_floor
+        ):
             count(p, COUNT_NACK_MISSES)
             return
     if not _allowed(slot, t, seq, now_us):

@@ -5,6 +5,10 @@ From a start on, the slot adds a constant to the stream's extended sequence numb
 before us stay visible behind us, and late packets find their place. The next start continues
 right behind the highest number sent; timestamps advance by the wall time that passed, and VP8
 picture ids by one.
+
+A gap of more than ``SLOT_GAP_MAX`` packets is closed by another start. A receiver guesses the
+roll-over counter from the packets that it got (RFC 3711 section 3.3.1), so numbers must not run
+far ahead of it: neither while it cannot be reached nor because a publisher jumps.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -12,6 +16,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from router._fastpath.header_plan cimport header_plan
 from router._fastpath.state cimport outbound_slot, plane_state, transport
 from router._fastpath.store cimport stored_packet
+
+
+cdef enum:
+    SLOT_GAP_MAX = 1024     # what is older cannot be repaired any more
 
 
 # How a packet goes out.
@@ -25,6 +33,13 @@ cdef enum:
 cdef bint slot_may_start(
     const plane_state *p, const outbound_slot *slot, const stored_packet *packet
 ) noexcept nogil
+
+# Return 1 when the slot would leave a gap before this packet that is too long.
+cdef inline bint slot_would_jump(
+    const outbound_slot *slot, const stored_packet *packet
+) noexcept nogil:
+    return packet.ext_seq + slot.seq_offset - slot.highest_index > SLOT_GAP_MAX
+
 
 # Begin to forward with this packet.
 cdef void slot_start(

@@ -41,7 +41,8 @@ cdef void slot_start(
         slot.picture_id_offset = <uint16_t>(slot.picture_id + 1 - packet.payload.picture_id)
     if packet.payload.tl0_present and slot.tl0_known:
         slot.tl0_offset = <uint8_t>(slot.tl0 + 1 - packet.payload.tl0)
-    event_push(p, EVENT_KIND_SLOT_STARTED, slot.id, now_us)
+    if not slot.announced:
+        slot.announced = event_push(p, EVENT_KIND_SLOT_STARTED, slot.id, now_us)
 
 
 # Give the copied payload the slot's own picture id and TL0PICIDX.
@@ -124,5 +125,5 @@ cdef uint32_t slot_write(
         &p.out, &t.keys.outbound, out, payload, plan.length, payload_length,
         <uint32_t>(index >> 16),
     )
-    output_add(&p.out, slot.transport, &t.addresses[t.selected].address, length)
+    output_add(&p.out, slot.transport, &t.addresses[t.selected].path, length)
     return length

@@ -146,6 +146,8 @@ static inline void ring_wake(ring *r) {
 
 /* Any thread. */
 
+static inline uint32_t ring_capacity(const ring *r) { return r->mask + 1; }
+
 static inline uint32_t ring_length(const ring *r) {
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
     uint32_t length = atomic_load_explicit(&r->head, memory_order_acquire) - tail;

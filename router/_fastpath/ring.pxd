@@ -31,6 +31,7 @@ cdef extern from "ring.h" nogil:
     void ring_wake(ring *r)
 
     # Any thread, approximate while the other one runs.
+    uint32_t ring_capacity(const ring *r)
     uint32_t ring_length(const ring *r)
     uint64_t ring_dropped(const ring *r)
     uint64_t ring_doorbells(const ring *r)

@@ -7,7 +7,9 @@ from router._fastpath.counters cimport (
     COUNT_FIR_IN,
     COUNT_NACKED_PACKETS,
     COUNT_NACKS_IN,
+    COUNT_NACK_LIMITED,
     COUNT_PLI_IN,
+    COUNT_PLI_LIMITED,
     COUNT_REMB_IN,
     COUNT_RTCP_IN,
     COUNT_RTCP_MALFORMED,
@@ -19,6 +21,7 @@ from router._fastpath.counters cimport (
 from router._fastpath.event cimport EVENT_KIND_BYE
 from router._fastpath.keyframe cimport key_frame_request
 from router._fastpath.resend cimport resend
+from router._fastpath.ring cimport ring_commit
 from router._fastpath.rtcp cimport (
     PSFB_ALFB,
     PSFB_FIR,
@@ -38,8 +41,9 @@ from router._fastpath.rtcp cimport (
 from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtcp_open
 from router._fastpath.state cimport (
     RTCP_SOURCES,
+    bucket_take,
     count,
-    event_push,
+    event_begin_limited,
     inbound_stream,
     ntp_at,
     outbound_slot,
@@ -51,6 +55,13 @@ from router._fastpath.wire cimport load24, load32, load64
 
 cdef enum:
     NACKED_MAX = 544        # sequence numbers taken from one NACK packet: 32 pairs
+    # Of one subscriber. An outage of a second in 4 Mbit/s is some 500; a datagram can name 6,000.
+    NACKED_BURST = 2048
+    NACKED_INTERVAL_US = 250
+    # Key frames that one subscriber may cause beyond those that others cause: each one costs the
+    # publisher's other subscribers quality.
+    KEY_FRAMES_BURST = 4
+    KEY_FRAME_INTERVAL_US = 4000000
 
 
 # Return 1, and enter it in the window, when this SRTCP index of this sender is new. Each sender
@@ -216,8 +227,8 @@ cdef void _take_bye(
             count(p, COUNT_RTCP_MALFORMED)
             return
         s = _stream(p, t, load32(packet.body + 4 * i))
-        if s != NULL:
-            event_push(p, EVENT_KIND_BYE, s.id, now_us)
+        if s != NULL and event_begin_limited(p, t, EVENT_KIND_BYE, s.id, now_us) != NULL:
+            ring_commit(p.events)
 
 
 cdef void _take_transport_feedback(
@@ -225,6 +236,7 @@ cdef void _take_transport_feedback(
 ) noexcept nogil:
     cdef uint16_t seqs[NACKED_MAX]
     cdef outbound_slot *slot
+    cdef int64_t taken
     cdef int number
     cdef int i
     if packet.count == RTPFB_TRANSPORT_CC:
@@ -241,7 +253,9 @@ cdef void _take_transport_feedback(
     number = rtcp_nack_expand(packet.body + 8, packet.length - 8, seqs, NACKED_MAX)
     slot.nacks += 1
     p.counts[COUNT_NACKED_PACKETS] += <uint64_t>number
-    for i in range(number):
+    taken = bucket_take(&t.nacks_paid_us, number, NACKED_BURST, NACKED_INTERVAL_US, now_us)
+    p.counts[COUNT_NACK_LIMITED] += <uint64_t>(number - taken)
+    for i in range(taken):
         resend(p, slot, seqs[i], now_us)
 
 
@@ -249,9 +263,18 @@ cdef inline void _wants_key_frame(
     plane_state *p, transport *t, uint32_t ssrc, int64_t now_us
 ) noexcept nogil:
     cdef outbound_slot *slot = _slot(p, t, ssrc)
-    if slot != NULL and slot.stream >= 0:
-        slot.plis += 1
-        key_frame_request(p, &p.streams[slot.stream], now_us)
+    cdef inbound_stream *s
+    if slot == NULL or slot.stream < 0:
+        return
+    slot.plis += 1
+    s = &p.streams[slot.stream]
+    # Joining a request that is under way costs nobody anything.
+    if s.key_frame_wanted or bucket_take(
+        &slot.key_frames_paid_us, 1, KEY_FRAMES_BURST, KEY_FRAME_INTERVAL_US, now_us
+    ):
+        key_frame_request(p, s, now_us)
+    else:
+        count(p, COUNT_PLI_LIMITED)
 
 
 cdef void _take_payload_feedback(

@@ -2,8 +2,8 @@
 
 from libc.stdint cimport uint32_t
 
-from router._fastpath.binding cimport selected_address
-from router._fastpath.counters cimport COUNT_RTCP_OUT
+from router._fastpath.binding cimport selected_path
+from router._fastpath.counters cimport COUNT_INDICES_EXHAUSTED, COUNT_RTCP_OUT
 from router._fastpath.output cimport NO_OWNER, output_add, output_reserve
 from router._fastpath.rtcp cimport rtcp_write_rr, rtcp_write_sdes
 from router._fastpath.srtp cimport srtcp_seal
@@ -29,9 +29,11 @@ cdef uint8_t *rtcp_begin(plane_state *p, transport *t, int *length) noexcept nog
 
 
 cdef void rtcp_end(plane_state *p, transport *t, uint8_t *packet, int length) noexcept nogil:
+    # Refuses index 2^31: no index may be used twice (RFC 3711 section 9.2).
     cdef int sealed = srtcp_seal(&t.keys.outbound, packet, length, t.keys.srtcp_index)
     if sealed < 0:
+        count(p, COUNT_INDICES_EXHAUSTED)
         return
-    t.keys.srtcp_index = (t.keys.srtcp_index + 1) & 0x7FFFFFFF
-    output_add(&p.out, NO_OWNER, selected_address(t), <uint32_t>sealed)
+    t.keys.srtcp_index += 1
+    output_add(&p.out, NO_OWNER, selected_path(t), <uint32_t>sealed)
     count(p, COUNT_RTCP_OUT)

@@ -14,6 +14,13 @@ cdef enum:
     SEQUENCE_WORDS = 16
 
 
+cdef extern from *:
+    """
+    #define SEQUENCE_END ((int64_t)1 << 48)
+    """
+    const int64_t SEQUENCE_END  # behind the last index; new keys are due
+
+
 cdef struct sequence_window:
     bint started
     int64_t highest                 # largest accepted index
@@ -32,6 +39,9 @@ cdef inline int64_t sequence_estimate(const sequence_window *window, uint16_t se
 
 # Return 1 when ``index`` was neither accepted before nor is older than the window.
 cdef bint sequence_is_new(const sequence_window *window, int64_t index) noexcept nogil
+
+# Begin behind ``highest``: it and everything before counts as received.
+cdef void sequence_resume(sequence_window *window, int64_t highest) noexcept nogil
 
 # Mark ``index`` as received; only after the packet was authenticated.
 cdef void sequence_accept(sequence_window *window, int64_t index) noexcept nogil

@@ -5,13 +5,19 @@ from libc.string cimport memset
 
 cdef bint sequence_is_new(const sequence_window *window, int64_t index) noexcept nogil:
     cdef uint64_t position = <uint64_t>index % SEQUENCE_WINDOW
-    if index < 0:
+    if index < 0 or index >= SEQUENCE_END:
         return False
     if not window.started or index > window.highest:
         return True
     if index <= window.highest - SEQUENCE_WINDOW:
         return False
     return not (window.seen[position >> 6] >> (position & 63)) & 1
+
+
+cdef void sequence_resume(sequence_window *window, int64_t highest) noexcept nogil:
+    window.started = True
+    window.highest = highest
+    memset(window.seen, 0xFF, sizeof(window.seen))
 
 
 cdef void sequence_accept(sequence_window *window, int64_t index) noexcept nogil:

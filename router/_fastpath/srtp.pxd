@@ -45,7 +45,7 @@ cdef int srtp_tag_length(const srtp_session *session) noexcept nogil
 
 # Protects RTP packets. Jobs of one session should stand together: its keys are loaded once per
 # run. With AES-CM, packets of equal total length in one call, of whatever session, share the 16
-# lanes of SHA-1.
+# lanes of SHA-1. Lengths are the caller's promise, which the debug build checks.
 cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil
 
 # Authenticates and decrypts an RTP packet in place. Returns the length without the tag, or

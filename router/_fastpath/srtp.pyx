@@ -33,6 +33,9 @@ cdef extern from "bytes.h" nogil:
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
+cdef extern from "<assert.h>" nogil:
+    void debug_assert "assert"(bint condition)      # nothing in the release build
+
 cdef extern from "<string.h>" nogil:
     void explicit_bzero(void *p, size_t length)
 
@@ -291,6 +294,10 @@ cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil:
     for i in range(GROUPS):
         groups[i].count = 0
         groups[i].message_length = 0
+    for i in range(count):
+        # Inbound packets are bounded, and what is added to them leaves room: see output.pxd.
+        debug_assert(jobs[i].header_length >= RTP_HEADER_LENGTH)
+        debug_assert(jobs[i].payload_length <= SRTP_MAX_PAYLOAD)
     while start < count:
         end = start + 1
         while end < count and end - start < RUN and jobs[end].session == jobs[start].session:

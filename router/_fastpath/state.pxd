@@ -13,7 +13,7 @@ from router._fastpath.counters cimport COUNTERS
 from router._fastpath.deadlines cimport deadlines
 from router._fastpath.event cimport plane_event
 from router._fastpath.loss cimport loss_list
-from router._fastpath.output cimport output, output_send
+from router._fastpath.output cimport output, output_implies, output_send
 from router._fastpath.reception cimport reception
 from router._fastpath.ring cimport ring
 from router._fastpath.sequence cimport sequence_window
@@ -21,17 +21,25 @@ from router._fastpath.srtp cimport srtp_session
 from router._fastpath.store cimport packet_store, stored_packet
 from router._fastpath.table cimport table
 from router._fastpath.transport_cc cimport arrival_log
-from router._fastpath.udp cimport sockaddr_in6
+from router._fastpath.udp cimport udp_path
 
 
 cdef enum:
-    ADDRESSES_MAX = 8       # validated addresses of a transport
-    KNOWN_SSRCS = 16        # SSRCs without a stream or slot that a transport remembers
+    ADDRESSES_MAX = 8       # validated paths of a transport
+    KNOWN_SSRCS = 16        # SSRCs without a stream that a transport remembers for reporting them
+    RETIRED_MAX = 4096      # SSRCs of removed streams, and of removed slots, under one key
     RTCP_SOURCES = 16       # senders of RTCP whose replay windows a transport keeps
     RESENT_SLOTS = 16       # packets for which a slot remembers when it resent them
     PENDING_MAX = 256       # opened packets that wait for the fan-out
     STREAM_PENDING_MAX = 64
     CODECS = 64
+
+
+cdef enum:
+    # Events without which a peer could hang for ever; told again until there is room.
+    OWED_VALIDATED = 1
+    OWED_CONSENT_LOST = 2
+    OWED_RETRY_US = 10000
 
 
 cdef struct codec_entry:
@@ -46,9 +54,11 @@ cdef struct ice_credentials:
     uint8_t password[PASSWORD_MAX]
 
 
+# The same remote address with another local one is another candidate pair, and so another entry.
 cdef struct peer_address:
-    sockaddr_in6 address
+    udp_path path
     int64_t authenticated_at_us     # last STUN check or SRTP packet that verified
+    int64_t implied_at_us           # when path.implied was found out
     bint used
 
 
@@ -58,7 +68,20 @@ cdef struct known_ssrc:
     uint8_t reported        # an event told about it
     uint8_t identified      # that event, or a later one, had a mid or rid
     int64_t at_us
-    int64_t next_index      # inbound: highest seen; outbound: first that was not used; -1 for none
+    int64_t highest         # index
+
+
+# Where SSRCs stopped that had a stream or slot. Entries are made by commands only, so no peer can
+# push one out by what it sends.
+cdef struct retired_ssrc:
+    uint32_t ssrc
+    int64_t index           # inbound: highest seen; outbound: first that was not used
+
+
+cdef struct retired_list:
+    retired_ssrc *entries   # owned
+    uint32_t count, room
+    bint incomplete         # one was forgotten
 
 
 cdef struct rtcp_source:
@@ -73,9 +96,10 @@ cdef struct media_keys:
     srtp_session inbound
     srtp_session outbound
     rtcp_source rtcp_sources[RTCP_SOURCES]
-    known_ssrc inbound_ssrcs[KNOWN_SSRCS]
-    known_ssrc outbound_ssrcs[KNOWN_SSRCS]
-    uint32_t srtcp_index    # next one to send
+    known_ssrc unknown_ssrcs[KNOWN_SSRCS]
+    retired_list inbound_retired
+    retired_list outbound_retired
+    uint32_t srtcp_index    # next one to send; from 2^31 on nothing is sent any more
 
 
 cdef struct transport:
@@ -88,7 +112,7 @@ cdef struct transport:
     peer_address addresses[ADDRESSES_MAX]
     ice_credentials credentials[2]          # [1] waits for its first use after a restart
     negotiated configuration
-    uint32_t extension_mask                 # kinds that we may send it
+    uint32_t extension_mask                 # kinds that we may send it, and MASK_MIXED
     uint32_t local_ssrc                     # sender of RR and feedback
     uint32_t media_ssrc                     # last inbound one, for transport-wide feedback
     uint16_t transport_seq                  # next transport-wide number that we send
@@ -99,6 +123,10 @@ cdef struct transport:
     int64_t checked_at_us                   # last verified connectivity check
     int64_t authenticated_at_us
     bint consent
+    uint8_t owed                            # OWED_* events that found the ring full
+    int64_t owed_at_us                      # when to try again
+    int64_t events_paid_us                  # see event_begin_limited
+    int64_t nacks_paid_us                   # likewise for sequence numbers in NACKs
     # Sender reports: publisher's NTP plus this is our NTP (32.32 fixed point, wraps).
     uint64_t ntp_offset
     bint ntp_known
@@ -118,6 +146,7 @@ cdef struct inbound_stream:
     uint8_t video
     uint8_t codec                           # of the newest packet, 0 before the first
     bint started
+    bint announced                          # STREAM_STARTED found room in the ring
     uint32_t transport                      # index
     int32_t previous, next                  # of the transport's streams
     int32_t first_slot                      # bound to this stream
@@ -158,6 +187,8 @@ cdef struct outbound_slot:
     uint8_t video
     bint started                            # since it was bound
     bint ever_sent
+    bint resumed                            # goes on with the indices of a removed slot
+    bint announced                          # SLOT_STARTED was told since it was bound
     bint plain_resend                       # a resend has the same header, byte for byte
     uint32_t transport                      # index
     int32_t stream                          # index, -1 when unbound
@@ -179,6 +210,7 @@ cdef struct outbound_slot:
     int64_t rtx_index                       # next
     resent_packet resent[RESENT_SLOTS]
     int64_t resend_budget                   # bytes that may be resent now
+    int64_t key_frames_paid_us              # see bucket_take
     # Statistics.
     uint64_t packets, bytes, octets         # octets: payload only, for SR
     uint64_t packets_at_report
@@ -222,6 +254,21 @@ cdef inline void count(plane_state *p, int which) noexcept nogil:
     p.counts[which] += 1
 
 
+# A bucket of ``burst`` that leaks one every ``interval_us``, as the time until which it is paid
+# for. Takes at most ``wanted``; returns how many.
+cdef inline int64_t bucket_take(
+    int64_t *paid_us, int64_t wanted, int64_t burst, int64_t interval_us, int64_t now_us
+) noexcept nogil:
+    cdef int64_t free
+    if paid_us[0] < now_us:
+        paid_us[0] = now_us
+    free = burst - (paid_us[0] - now_us) // interval_us
+    if wanted > free:
+        wanted = free if free > 0 else 0
+    paid_us[0] += wanted * interval_us
+    return wanted
+
+
 cdef inline uint64_t next_random(plane_state *p) noexcept nogil:
     # xorshift64*: spreads timers and starting points, secures nothing.
     p.random ^= p.random >> 12
@@ -260,7 +307,8 @@ cdef inline uint64_t ntp_at(const plane_state *p, int64_t now_us) noexcept nogil
 # Returns 0, or -1 without memory. The state is zeroed memory; the rings stay the caller's.
 cdef int state_init(
     plane_state *p, uint32_t max_transports, uint32_t max_streams, uint32_t max_slots,
-    uint64_t seed, ring *commands, ring *events, output_send send, void *context
+    uint64_t seed, ring *commands, ring *events, output_send send, output_implies implies,
+    void *context
 ) noexcept nogil
 cdef void state_free(plane_state *p) noexcept nogil
 
@@ -269,8 +317,14 @@ cdef plane_event *event_begin(
     plane_state *p, uint8_t kind, uint32_t id, int64_t now_us
 ) noexcept nogil
 
-# Push an event that has no body.
-cdef void event_push(plane_state *p, uint8_t kind, uint32_t id, int64_t now_us) noexcept nogil
+# Reserve an event of which a peer can cause any number: NULL too when it has caused too many
+# lately, or when three quarters of the ring wait, because the rest is for the other kinds.
+cdef plane_event *event_begin_limited(
+    plane_state *p, transport *t, uint8_t kind, uint32_t id, int64_t now_us
+) noexcept nogil
+
+# Push an event that has no body; returns 0 when the ring is full.
+cdef bint event_push(plane_state *p, uint8_t kind, uint32_t id, int64_t now_us) noexcept nogil
 
 # Put a stream or slot into, or take it out of, its transport's list and the slot of a stream's.
 cdef void link_stream(plane_state *p, inbound_stream *s, transport *t) noexcept nogil
@@ -285,3 +339,12 @@ cdef void unlink_bound(plane_state *p, outbound_slot *slot) noexcept nogil
 cdef known_ssrc *recall_ssrc(
     known_ssrc *known, uint32_t ssrc, bint make, int64_t now_us
 ) noexcept nogil
+
+# Remember where an SSRC stopped. Returns 0, or -1 (and the list is incomplete) without room.
+cdef int retire_ssrc(retired_list *retired, uint32_t ssrc, int64_t index) noexcept nogil
+
+# Return where an SSRC stopped, or -1. With forget, its entry goes.
+cdef int64_t retired_index(retired_list *retired, uint32_t ssrc, bint forget) noexcept nogil
+
+# Wipe and free keys and what belongs to them; NULL is allowed.
+cdef void keys_free(media_keys *keys) noexcept nogil

@@ -1,22 +1,27 @@
 """Pools, lists and tables of a plane; the contract is in ``state.pxd``."""
 
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from router._fastpath.counters cimport COUNT_EVENTS_DROPPED
+from router._fastpath.counters cimport COUNT_EVENTS_DROPPED, COUNT_EVENTS_LIMITED
 from router._fastpath.deadlines cimport deadlines_free, deadlines_init
 from router._fastpath.output cimport output_free, output_init
-from router._fastpath.ring cimport ring_commit, ring_reserve
+from router._fastpath.ring cimport ring_capacity, ring_commit, ring_length, ring_reserve
+from router._fastpath.srtp cimport srtp_session_clear
 from router._fastpath.store cimport store_free
 from router._fastpath.table cimport table_free, table_init
 
 cdef enum:
     SSRC_MEMORY_US = 10000000   # an SSRC that was reported is not forgotten for a newer one
+    # What Python may have to do for one peer: data channels at some 2 Mbyte/s.
+    EVENTS_BURST = 512
+    EVENT_INTERVAL_US = 500
 
 
 cdef int state_init(
     plane_state *p, uint32_t max_transports, uint32_t max_streams, uint32_t max_slots,
-    uint64_t seed, ring *commands, ring *events, output_send send, void *context
+    uint64_t seed, ring *commands, ring *events, output_send send, output_implies implies,
+    void *context
 ) noexcept nogil:
     p.max_transports = max_transports
     p.max_streams = max_streams
@@ -38,14 +43,14 @@ cdef int state_init(
         return -1
     if deadlines_init(&p.timers, max_transports):
         return -1
-    return output_init(&p.out, send, context)
+    return output_init(&p.out, send, implies, context)
 
 
 cdef void state_free(plane_state *p) noexcept nogil:
     cdef uint32_t i
     if p.transports != NULL:
         for i in range(p.max_transports):
-            free(p.transports[i].keys)
+            keys_free(p.transports[i].keys)
             free(p.transports[i].arrivals)
     if p.streams != NULL:
         for i in range(p.max_streams):
@@ -80,9 +85,23 @@ cdef plane_event *event_begin(
     return event
 
 
-cdef void event_push(plane_state *p, uint8_t kind, uint32_t id, int64_t now_us) noexcept nogil:
-    if event_begin(p, kind, id, now_us) != NULL:
-        ring_commit(p.events)
+cdef plane_event *event_begin_limited(
+    plane_state *p, transport *t, uint8_t kind, uint32_t id, int64_t now_us
+) noexcept nogil:
+    if not bucket_take(&t.events_paid_us, 1, EVENTS_BURST, EVENT_INTERVAL_US, now_us):
+        count(p, COUNT_EVENTS_LIMITED)
+        return NULL
+    if 4 * <uint64_t>ring_length(p.events) >= 3 * <uint64_t>ring_capacity(p.events):
+        count(p, COUNT_EVENTS_DROPPED)
+        return NULL
+    return event_begin(p, kind, id, now_us)
+
+
+cdef bint event_push(plane_state *p, uint8_t kind, uint32_t id, int64_t now_us) noexcept nogil:
+    if event_begin(p, kind, id, now_us) == NULL:
+        return False
+    ring_commit(p.events)
+    return True
 
 
 cdef void link_stream(plane_state *p, inbound_stream *s, transport *t) noexcept nogil:
@@ -172,5 +191,47 @@ cdef known_ssrc *recall_ssrc(
     oldest.used = 1
     oldest.ssrc = ssrc
     oldest.at_us = now_us
-    oldest.next_index = -1
+    oldest.highest = -1
     return oldest
+
+
+cdef int retire_ssrc(retired_list *retired, uint32_t ssrc, int64_t index) noexcept nogil:
+    cdef retired_ssrc *grown
+    cdef uint32_t room
+    if retired.count == retired.room:
+        room = 2 * retired.room if retired.room else 8
+        grown = NULL
+        if room <= RETIRED_MAX:
+            grown = <retired_ssrc *>realloc(retired.entries, room * sizeof(retired_ssrc))
+        if grown == NULL:
+            retired.incomplete = True
+            return -1
+        retired.entries = grown
+        retired.room = room
+    retired.entries[retired.count].ssrc = ssrc
+    retired.entries[retired.count].index = index
+    retired.count += 1
+    return 0
+
+
+cdef int64_t retired_index(retired_list *retired, uint32_t ssrc, bint forget) noexcept nogil:
+    cdef int64_t index
+    cdef uint32_t i
+    for i in range(retired.count):
+        if retired.entries[i].ssrc == ssrc:
+            index = retired.entries[i].index
+            if forget:
+                retired.count -= 1
+                retired.entries[i] = retired.entries[retired.count]
+            return index
+    return -1
+
+
+cdef void keys_free(media_keys *keys) noexcept nogil:
+    if keys == NULL:
+        return
+    free(keys.inbound_retired.entries)
+    free(keys.outbound_retired.entries)
+    srtp_session_clear(&keys.inbound)
+    srtp_session_clear(&keys.outbound)
+    free(keys)

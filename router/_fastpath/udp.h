@@ -1,6 +1,12 @@
 /*
  * The system calls of a UDP socket that serves many peers: recvmmsg with UDP_GRO, sendmmsg with
  * UDP_SEGMENT (udp(7)). Addresses are struct sockaddr_in6 throughout, IPv4 as ::ffff:a.b.c.d.
+ *
+ * A socket that is bound to a wildcard address has all the machine's addresses. Left to itself the
+ * kernel sends from the one that it would use towards the destination, which need not be the one
+ * that the peer knows; so datagrams carry the address that they came to, and messages the one that
+ * they leave from (RFC 3542 section 6, ip(7)). Of an IPv6 message that makes sending faster, of an
+ * IPv4 message slower, so there it is left out where the kernel's choice is known to be the same.
  */
 #ifndef PARLOUR_UDP_H
 #define PARLOUR_UDP_H
@@ -39,17 +45,23 @@
 #define UDP_ERR_FORMAT (-2)       /* FP_ERR_FORMAT and FP_ERR_SYSTEM of errors.pxd */
 #define UDP_ERR_SYSTEM (-5)
 
+typedef struct udp_path {
+    struct sockaddr_in6 remote;
+    struct in6_pktinfo local;
+    uint8_t implied;
+} udp_path;
+
 typedef struct datagram {
     uint8_t *data;
     uint32_t length;
-    struct sockaddr_in6 source;
+    udp_path path;
 } datagram;
 
 typedef struct out_message {
     const uint8_t *data;
     uint32_t length;
     uint32_t segment_size;
-    const struct sockaddr_in6 *destination;
+    const udp_path *path;
 } out_message;
 
 typedef struct udp_counters {
@@ -62,9 +74,12 @@ typedef struct udp_counters {
     uint64_t gso_fallbacks;
 } udp_counters;
 
-/* A control message with an int (GRO) or a uint16_t (GSO): room for either, aligned. */
+/*
+ * Control messages: an int (GRO) or a uint16_t (GSO), and a struct in6_pktinfo (or the shorter
+ * in_pktinfo).
+ */
 typedef union udp_control {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
     struct cmsghdr align;
 } udp_control;
 
@@ -84,10 +99,12 @@ typedef struct udp_socket {
     uint16_t port;
     int family;
     int gro, gso;
+    int many_addresses;
     int receive_buffer, send_buffer;
     udp_counters counters;
 
     udp_buffers *buffers;      /* owned */
+    int probe;                 /* owned: never sends; -1 when there is none */
     int filled;                /* slots that the last recvmmsg filled */
     int slot;                  /* the one being split */
     uint32_t offset;           /* bytes of it that were handed out */
@@ -118,6 +135,16 @@ static inline int udp_unmap_v4(struct sockaddr_in *v4, const struct sockaddr_in6
 }
 
 /* Opening */
+
+/* Has the kernel tell the address that a datagram came to, if it can be one of several. */
+static inline int udp_receive_local(const udp_socket *s, const struct sockaddr_storage *bound) {
+    const int on = 1;
+    if (s->family == AF_INET)
+        return ((const struct sockaddr_in *)bound)->sin_addr.s_addr == htonl(INADDR_ANY)
+            && setsockopt(s->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0;
+    return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)bound)->sin6_addr)
+        && setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) == 0;
+}
 
 /* FORCE passes net.core.*mem_max and needs CAP_NET_ADMIN. The kernel reports twice what it holds. */
 static inline int udp_set_buffer(int fd, int force_option, int option, int bytes) {
@@ -159,8 +186,11 @@ static inline int udp_open_address(udp_socket *s, const char *address, uint16_t 
 }
 
 static inline void udp_close(udp_socket *s) {
-    if (s->fd >= 0) close(s->fd);
-    s->fd = -1;
+    if (s->fd >= 0) {
+        close(s->fd);
+        if (s->probe >= 0) close(s->probe);
+    }
+    s->fd = s->probe = -1;
     free(s->buffers);
     s->buffers = NULL;
     s->filled = s->slot = 0;
@@ -185,7 +215,7 @@ static inline int udp_open(
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
     memset(s, 0, sizeof *s);
-    s->fd = -1;
+    s->fd = s->probe = -1;
     int status = udp_open_address(s, address, port);
     if (status != UDP_OK) {
         s->error = errno;
@@ -205,20 +235,41 @@ static inline int udp_open(
     s->send_buffer = udp_set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, send_buffer);
     s->gro = setsockopt(s->fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
     s->gso = 1;
+    s->many_addresses = udp_receive_local(s, &bound);
+    if (s->many_addresses) s->probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
     udp_prepare_receive(s->buffers);
     return UDP_OK;
 }
 
 /* Receiving */
 
-static inline uint32_t udp_segment_of(struct msghdr *header, uint32_t length) {
+static inline void udp_map_local_v4(struct in6_pktinfo *local, const struct cmsghdr *control) {
+    struct in_pktinfo v4;
+    memcpy(&v4, CMSG_DATA(control), sizeof v4);
+    local->ipi6_addr.s6_addr[10] = 0xff;
+    local->ipi6_addr.s6_addr[11] = 0xff;
+    memcpy(&local->ipi6_addr.s6_addr[12], &v4.ipi_spec_dst, 4);
+}
+
+/* Reads the segment size (length without GRO) and the local address (:: when not told). */
+static inline void udp_read_control(
+    struct msghdr *header, uint32_t length, uint32_t *segment, struct in6_pktinfo *local
+) {
+    *segment = length;
+    memset(local, 0, sizeof *local);
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-        if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
-        int segment;
-        memcpy(&segment, CMSG_DATA(c), sizeof segment);
-        if (segment > 0 && (uint32_t)segment < length) return (uint32_t)segment;
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(c), sizeof size);
+            if (size > 0 && (uint32_t)size < length) *segment = (uint32_t)size;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            memcpy(local, CMSG_DATA(c), sizeof *local);
+            /* Routing chooses the interface, unless the address means nothing without it. */
+            if (!IN6_IS_ADDR_LINKLOCAL(&local->ipi6_addr)) local->ipi6_ifindex = 0;
+        } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            udp_map_local_v4(local, c);
+        }
     }
-    return length;
 }
 
 /* Fills the slots; returns how many, or UDP_ERR_SYSTEM. */
@@ -253,16 +304,20 @@ static inline int udp_split(udp_socket *s, datagram *batch, int capacity) {
             s->counters.truncated++;
             length = 0;
         }
-        uint32_t segment = udp_segment_of(&message->msg_hdr, length);
+        uint32_t segment;
+        struct in6_pktinfo local;
+        udp_read_control(&message->msg_hdr, length, &segment, &local);
         while (s->offset < length && count < capacity) {
             datagram *d = &batch[count++];
             uint32_t left = length - s->offset;
             d->data = b->slots[s->slot] + s->offset;
             d->length = left < segment ? left : segment;
             if (s->family == AF_INET)
-                udp_map_v4(&d->source, &b->sources[s->slot]);
+                udp_map_v4(&d->path.remote, &b->sources[s->slot]);
             else
-                d->source = b->sources[s->slot];
+                d->path.remote = b->sources[s->slot];
+            d->path.local = local;
+            d->path.implied = 0;
             s->offset += d->length;
             s->counters.received++;
             s->counters.received_bytes += d->length;
@@ -289,6 +344,37 @@ static inline uint32_t udp_datagrams_in(const out_message *m) {
     return (m->length + m->segment_size - 1) / m->segment_size;
 }
 
+/*
+ * Adds a control message to a header whose control buffer has room for it. There is no padding
+ * behind the last one, because up to 36 bytes the kernel needs no memory for a copy.
+ */
+static inline void udp_add_control(
+    struct msghdr *header, int level, int type, const void *data, size_t size
+) {
+    const size_t at = CMSG_ALIGN(header->msg_controllen);
+    struct cmsghdr *control = (struct cmsghdr *)((char *)header->msg_control + at);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(control), data, size);
+    header->msg_controllen = at + CMSG_LEN(size);
+}
+
+static inline void udp_add_local(struct msghdr *header, const struct in6_pktinfo *local) {
+    if (IN6_IS_ADDR_V4MAPPED(&local->ipi6_addr)) {
+        struct in_pktinfo v4 = {0}; /* sockets of either family take it for IPv4 */
+        memcpy(&v4.ipi_spec_dst, &local->ipi6_addr.s6_addr[12], 4);
+        udp_add_control(header, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
+    } else {
+        udp_add_control(header, IPPROTO_IPV6, IPV6_PKTINFO, local, sizeof *local);
+    }
+}
+
+/* Whether a message has to say which address it leaves from. */
+static inline int udp_gives_local(const udp_socket *s, const udp_path *path) {
+    return s->many_addresses && !path->implied && !IN6_IS_ADDR_UNSPECIFIED(&path->local.ipi6_addr);
+}
+
 /* Fills header i of the batch with length bytes at data; segment 0: one datagram. */
 static inline int udp_prepare_send(
     udp_socket *s, int i, const out_message *m, uint32_t offset, uint32_t length, uint32_t segment
@@ -297,26 +383,22 @@ static inline int udp_prepare_send(
     struct msghdr *header = &b->send[i].msg_hdr;
     memset(header, 0, sizeof *header);
     if (s->family == AF_INET) {
-        if (udp_unmap_v4(&b->v4_destinations[i], m->destination) != UDP_OK) return UDP_ERR_FORMAT;
+        if (udp_unmap_v4(&b->v4_destinations[i], &m->path->remote) != UDP_OK) return UDP_ERR_FORMAT;
         header->msg_name = &b->v4_destinations[i];
         header->msg_namelen = sizeof b->v4_destinations[i];
     } else {
-        header->msg_name = (void *)m->destination;
-        header->msg_namelen = sizeof *m->destination;
+        header->msg_name = (void *)&m->path->remote;
+        header->msg_namelen = sizeof m->path->remote;
     }
     b->send_parts[i] = (struct iovec){(void *)(m->data + offset), length};
     header->msg_iov = &b->send_parts[i];
     header->msg_iovlen = 1;
+    header->msg_control = b->send_control[i].bytes;
     if (segment) {
         const uint16_t size = (uint16_t)segment;
-        header->msg_control = b->send_control[i].bytes;
-        header->msg_controllen = CMSG_SPACE(sizeof size);
-        struct cmsghdr *control = CMSG_FIRSTHDR(header);
-        control->cmsg_level = SOL_UDP;
-        control->cmsg_type = UDP_SEGMENT;
-        control->cmsg_len = CMSG_LEN(sizeof size);
-        memcpy(CMSG_DATA(control), &size, sizeof size);
+        udp_add_control(header, SOL_UDP, UDP_SEGMENT, &size, sizeof size);
     }
+    if (udp_gives_local(s, m->path)) udp_add_local(header, &m->path->local);
     return UDP_OK;
 }
 
@@ -324,6 +406,19 @@ static inline int64_t udp_now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static inline int udp_implies_local(const udp_socket *s, const udp_path *path) {
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    struct sockaddr_in remote, chosen;
+    socklen_t size = sizeof chosen;
+    if (s->probe < 0 || udp_unmap_v4(&remote, &path->remote) != UDP_OK) return 0;
+    /* Connecting a UDP socket sends nothing; it looks for a route, and so for an address. */
+    int implied = connect(s->probe, (struct sockaddr *)&remote, sizeof remote) == 0
+        && getsockname(s->probe, (struct sockaddr *)&chosen, &size) == 0
+        && memcmp(&chosen.sin_addr, &path->local.ipi6_addr.s6_addr[12], 4) == 0;
+    (void)!connect(s->probe, &nowhere, sizeof nowhere);
+    return implied;
 }
 
 /* What udp_send_headers says about the header at which it stopped. */
@@ -428,11 +523,14 @@ static inline int udp_handle_refusal(udp_socket *s, const out_message *m, int64_
     }
     /*
      * EINVAL and EMSGSIZE may be about this path only (its MTU, or IPsec), so one refusal does not
-     * switch GSO off for all; refusals without a success between them do.
+     * switch GSO off for all; refusals without a success between them do. Where single datagrams
+     * are refused too, it was not the segmentation: the local address may be gone.
      */
     s->counters.gso_fallbacks++;
-    if (++s->refused_runs >= UDP_GSO_DOUBT) s->gso = 0;
-    return udp_send_singly(s, m, deadline_us);
+    const uint64_t sent_before = s->counters.sent;
+    const int whole = udp_send_singly(s, m, deadline_us);
+    if (s->counters.sent != sent_before && ++s->refused_runs >= UDP_GSO_DOUBT) s->gso = 0;
+    return whole;
 }
 
 /*
@@ -474,7 +572,7 @@ static inline int udp_send_long_run(udp_socket *s, const out_message *m, int64_t
 /* A message that udp_gather left: too long, without GSO, or not for this address family. */
 static inline int udp_send_special(udp_socket *s, const out_message *m, int64_t *deadline_us) {
     struct sockaddr_in unused;
-    const int foreign = s->family == AF_INET && udp_unmap_v4(&unused, m->destination) != UDP_OK;
+    const int foreign = s->family == AF_INET && udp_unmap_v4(&unused, &m->path->remote) != UDP_OK;
     if (foreign || m->segment_size > UDP_MAX_RUN_BYTES) {
         s->counters.failed += udp_datagrams_in(m);
         return 0;

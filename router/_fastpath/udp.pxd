@@ -14,6 +14,10 @@ cdef extern from "<netinet/in.h>" nogil:
         in6_addr sin6_addr          # IPv4 as ::ffff:a.b.c.d
         uint32_t sin6_scope_id
 
+    struct in6_pktinfo:
+        in6_addr ipi6_addr          # the same; :: for none
+        unsigned int ipi6_ifindex   # 0 but for link-local addresses
+
 
 cdef extern from "udp.h" nogil:
     enum:
@@ -21,16 +25,22 @@ cdef extern from "udp.h" nogil:
         UDP_MAX_RUN             # segments of one GSO message
         UDP_MAX_RUN_BYTES
 
+    # Between a peer and us.
+    struct udp_path:
+        sockaddr_in6 remote
+        in6_pktinfo local       # known when the socket is bound to a wildcard address
+        uint8_t implied         # 1: the kernel sends from `local` without being told
+
     struct datagram:
         uint8_t *data           # borrowed until the next udp_receive; may be written
         uint32_t length
-        sockaddr_in6 source
+        udp_path path
 
     struct out_message:
         const uint8_t *data     # borrowed during udp_send
         uint32_t length
         uint32_t segment_size   # 0: one datagram; else of each datagram but the last
-        const sockaddr_in6 *destination
+        const udp_path *path    # borrowed during udp_send
 
     struct udp_counters:
         uint64_t received, received_bytes       # datagrams
@@ -47,6 +57,7 @@ cdef extern from "udp.h" nogil:
         uint16_t port           # host order
         int family              # AF_INET6 or AF_INET
         int gro, gso            # 1 when in use
+        int many_addresses      # bound to a wildcard address: datagrams tell our address
         int receive_buffer, send_buffer     # bytes that the kernel granted
         udp_counters counters
 
@@ -63,6 +74,11 @@ cdef extern from "udp.h" nogil:
     # so after a full batch (`capacity` datagrams) call again before waiting.
     int udp_receive(udp_socket *s, datagram *batch, int capacity)
 
-    # Sends; returns how many messages went out whole. The rest is counted as failed or dropped;
-    # no error of one destination stops the others. Waits at most 2 ms for buffer space per call.
+    # Whether the kernel would choose the path's local address by itself today: 1 only if that makes
+    # sending faster. Three system calls: not for every packet.
+    int udp_implies_local(const udp_socket *s, const udp_path *path)
+
+    # Sends, from the path's local address if it has one; returns how many messages went out whole.
+    # The rest is counted as failed or dropped; no error of one destination stops the others. Waits
+    # at most 2 ms for buffer space per call.
     int udp_send(udp_socket *s, const out_message *messages, int count)

@@ -40,9 +40,25 @@ class UdpSocket:
 
         After a full batch call again before waiting: the rest does not make the socket readable.
         """
-    def send(self, messages: Sequence[tuple[bytes, tuple[str, int], int]]) -> int:
+    def receive_with_local(self, capacity: int = 64) -> list[tuple[bytes, tuple[str, int], str]]:
+        """
+        Do the same, and tell the address of ours that each came to.
+
+        It is ``::`` for a socket that is not bound to a wildcard address.
+        """
+    def implies_local(self, address: tuple[str, int], local: str) -> bool:
+        """Whether an IPv4 message to ``address`` leaves from ``local`` without being told to."""
+    def send(
+        self,
+        messages: Sequence[
+            tuple[bytes, tuple[str, int], int] | tuple[bytes, tuple[str, int], int, str]
+        ],
+    ) -> int:
         """
         Send messages of (data, numeric destination, segment size or 0).
+
+        A fourth element is the address to send from; it counts on a socket that is bound to a
+        wildcard address.
 
         :return: How many went out whole; the others are in :meth:`counters`.
         """

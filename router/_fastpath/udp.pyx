@@ -1,15 +1,15 @@
 """The UDP socket of the data plane as a Python object: for tests and the load generator."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import os
 
 from .errors cimport FP_ERR_FORMAT, FP_ERR_SYSTEM, FP_OK
 from .udp cimport (
-    UDP_BATCH, datagram, out_message, sockaddr_in6, udp_close, udp_open, udp_receive, udp_send,
-    udp_socket,
+    UDP_BATCH, datagram, out_message, sockaddr_in6, udp_close, udp_implies_local, udp_open,
+    udp_path, udp_receive, udp_send, udp_socket,
 )
 
 
@@ -40,13 +40,16 @@ cdef int parse_address(sockaddr_in6 *out, address) except -1:
 
 
 cdef format_address(const sockaddr_in6 *address):
+    return format_host(<const uint8_t *>&address.sin6_addr), ntohs(address.sin6_port)
+
+
+cdef format_host(const uint8_t *host):
     cdef char text[INET6_ADDRSTRLEN]
-    cdef const uint8_t *host = <const uint8_t *>&address.sin6_addr.s6_addr[0]
     if host[:12] == V4_MAPPED_PREFIX[:12]:
         inet_ntop(AF_INET, host + 12, text, sizeof(text))
     else:
         inet_ntop(AF_INET6, host, text, sizeof(text))
-    return (<bytes>text).decode(), ntohs(address.sin6_port)
+    return (<bytes>text).decode()
 
 
 cdef class UdpSocket:
@@ -94,37 +97,64 @@ cdef class UdpSocket:
     def counters(self):
         return self.s.counters
 
-    def receive(self, int capacity=UDP_BATCH):
-        cdef int count, i
+    cdef int _receive(self, int capacity) except -1:
+        cdef int count
         if self.s.fd < 0 or not 0 < capacity <= UDP_BATCH:
             raise ValueError(f"a socket that is open and a capacity of 1..{UDP_BATCH} are needed")
         count = udp_receive(&self.s, self.batch, capacity)
         if count == FP_ERR_SYSTEM:
             raise OSError(self.s.error, os.strerror(self.s.error))
+        return count
+
+    def receive(self, int capacity=UDP_BATCH):
+        cdef int i
         return [
-            (self.batch[i].data[:self.batch[i].length], format_address(&self.batch[i].source))
-            for i in range(count)
+            (self.batch[i].data[:self.batch[i].length], format_address(&self.batch[i].path.remote))
+            for i in range(self._receive(capacity))
         ]
+
+    def receive_with_local(self, int capacity=UDP_BATCH):
+        cdef int i
+        return [
+            (
+                self.batch[i].data[:self.batch[i].length],
+                format_address(&self.batch[i].path.remote),
+                format_host(<const uint8_t *>&self.batch[i].path.local.ipi6_addr),
+            )
+            for i in range(self._receive(capacity))
+        ]
+
+    def implies_local(self, address, local):
+        cdef udp_path path
+        cdef sockaddr_in6 ours
+        parse_address(&path.remote, address)
+        parse_address(&ours, (local, 0))
+        path.local.ipi6_addr = ours.sin6_addr
+        return udp_implies_local(&self.s, &path) != 0
 
     def send(self, messages):
         cdef Py_ssize_t count = len(messages), i
         cdef out_message *array
-        cdef sockaddr_in6 *addresses
+        cdef udp_path *paths
+        cdef sockaddr_in6 local
         cdef bytes data
         if self.s.fd < 0:
             raise ValueError("the socket is closed")
         array = <out_message *>calloc(count + 1, sizeof(out_message))
-        addresses = <sockaddr_in6 *>malloc((count + 1) * sizeof(sockaddr_in6))
+        paths = <udp_path *>calloc(count + 1, sizeof(udp_path))
         try:
-            if array == NULL or addresses == NULL:
+            if array == NULL or paths == NULL:
                 raise MemoryError
-            for i, (data, address, segment_size) in enumerate(messages):
-                parse_address(&addresses[i], address)
+            for i, (data, address, segment_size, *source) in enumerate(messages):
+                parse_address(&paths[i].remote, address)
+                if source:
+                    parse_address(&local, (*source, 0))
+                    paths[i].local.ipi6_addr = local.sin6_addr
                 array[i].data = <uint8_t *><char *>data
                 array[i].length = <uint32_t>len(data)
                 array[i].segment_size = segment_size
-                array[i].destination = &addresses[i]
+                array[i].path = &paths[i]
             return udp_send(&self.s, array, <int>count)
         finally:
             free(array)
-            free(addresses)
+            free(paths)

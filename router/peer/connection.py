@@ -38,6 +38,9 @@ class SourcesChanged:
 class SlotsChanged:
     """There are new slots for waiting subscriptions, or slots are gone."""
 
+    lost: tuple[SourceId, ...] = ()
+    """What the slots that are gone carried; it waits for others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferNeeded:
@@ -96,13 +99,13 @@ class PeerConnection:
             new_source_id=new_source_id,
             rng=rng,
         )
-        self._command(
-            shard.plane.add_transport(
-                self.transport_id,
-                credentials.username_fragment.encode(),
-                credentials.password.encode(),
-            )
-        )
+        if not shard.plane.add_transport(
+            self.transport_id,
+            credentials.username_fragment.encode(),
+            credentials.password.encode(),
+        ):
+            shard.transports.release(self.transport_id)
+            self._command(False)
         self.ufrag = credentials.username_fragment
         self.pwd = credentials.password
 
@@ -188,13 +191,23 @@ class PeerConnection:
         return self._events.popleft() if self._events else self.transport.next_event()
 
     def close(self) -> None:
-        """Leave: close DTLS, and drop everything that the plane holds for this peer."""
+        """Close DTLS; :meth:`free` follows."""
         self.transport.close()
-        self._command(self.shard.plane.remove_transport(self.transport_id))
+
+    def free(self) -> bool:
+        """
+        Drop everything that the plane holds for this peer, and give the ids back.
+
+        :return: False when the plane takes no commands now: then nothing was done.
+        """
+        shard = self.shard
+        if shard.failure is None and not shard.plane.remove_transport(self.transport_id):
+            return False
         for slot in self.slots:
-            self.shard.slots.release(slot.slot_id)
+            shard.slots.release(slot.slot_id)
         self._sources.close()
-        self.shard.transports.release(self.transport_id)
+        shard.transports.release(self.transport_id)
+        return True
 
     # Inside.
 
@@ -250,6 +263,7 @@ class PeerConnection:
                 transport_cc=tables.transport_cc,
                 remb=tables.remb,
                 cname=self._cname.encode(),
+                extmap_allow_mixed=negotiator.extmap_allow_mixed,
             )
         )
         changes = self._sources.reconcile(negotiator.inbound)
@@ -261,21 +275,28 @@ class PeerConnection:
                     restreamed=tuple(changes.restreamed),
                 )
             )
-        if self._reconcile_slots():
-            self._events.append(SlotsChanged())
+        slots_changed = self._reconcile_slots()
+        if slots_changed is not None:
+            self._events.append(slots_changed)
         self.transport.negotiated(remote, negotiator.sctp, now, new_association=new_association)
         self._offer_announced = False
         self._check_offer()
 
-    def _reconcile_slots(self) -> bool:
+    def _reconcile_slots(self) -> SlotsChanged | None:
         negotiated = {(MediaKind(slot.kind), slot.index): slot for slot in self._negotiator.slots}
+        lost = []
         changed = False
         for state in self.slots:
-            if (state.kind, state.index) not in negotiated:
-                self.slots.remove(state)
-                self._command(self.shard.plane.remove_slot(state.slot_id))
-                self.shard.slots.release(state.slot_id)
-                changed = True
+            slot = negotiated.get((state.kind, state.index))
+            # A section that replaces a stopped one may take over its index, but never its id.
+            if slot is not None and slot.receiver_id == state.receiver_id:
+                continue
+            binding = self.slots.remove(state)
+            if binding is not None:
+                lost.append(binding.source_id)
+            self._command(self.shard.plane.remove_slot(state.slot_id))
+            self.shard.slots.release(state.slot_id)
+            changed = True
         for (kind, index), slot in negotiated.items():
             if self.slots.get(kind, index) is not None:
                 continue
@@ -291,7 +312,7 @@ class PeerConnection:
             )
             self.slots.add(SlotState(slot_id, index, kind, slot.receiver_id))
             changed = True
-        return changed
+        return SlotsChanged(lost=tuple(lost)) if changed else None
 
     def _command(self, accepted: bool) -> None:
         self.shard.command(accepted)

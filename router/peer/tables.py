@@ -47,20 +47,22 @@ def media_tables(
 ) -> MediaTables:
     """Return the tables of one transport; codecs get their numbers on ``shard`` meanwhile."""
     payload_in = bytearray(128)
-    payload_out = bytearray(64)
-    rtx_out = bytearray(64)
+    payload_out = bytearray([plane.PAYLOAD_NONE] * 64)
+    rtx_out = bytearray([plane.PAYLOAD_NONE] * 64)
     for number, payload_type in payload_types.items():
         if payload_type.apt is None:
             codec = shard.codec_number(payload_type.codec)
             payload_in[number] = codec
-            payload_out[codec] = payload_out[codec] or number
+            if payload_out[codec] == plane.PAYLOAD_NONE:
+                payload_out[codec] = number
         else:
             repaired = payload_types.get(payload_type.apt)
             if repaired is None:
                 continue
             codec = shard.codec_number(repaired.codec)
             payload_in[number] = codec | plane.PAYLOAD_RTX
-            rtx_out[codec] = rtx_out[codec] or number
+            if rtx_out[codec] == plane.PAYLOAD_NONE:
+                rtx_out[codec] = number
     extensions_in = bytearray(256)
     extensions_out = bytearray(16)
     for identifier, uri in extensions.items():

@@ -298,7 +298,7 @@ class PeerTransport:
         if event.srtp_profile is None:
             self._events.append(TransportFailed(reason="no SRTP profile was agreed"))
             return
-        # Our Finished goes first: until it is there, the peer drops media, a key frame at its worst.
+        # Our Finished goes first: until it is there, the peer drops media, at worst a key frame.
         self._send_datagrams()
         self._shard.command(
             self._shard.plane.set_keys(

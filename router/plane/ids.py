@@ -8,13 +8,19 @@ INDEX_BITS = 16
 INDEX_MASK = (1 << INDEX_BITS) - 1
 GENERATION_MASK = 0xFFFF
 
+RESTING = 64
+"""
+Released indexes that rest while there are fresh ones. More would only spread the plane's tables
+over memory that was never touched: every join would cost some, until all of the capacity is.
+"""
+
 
 class IdPool:
     """
     Hands out ids ``index | generation << 16``.
 
-    A released index is used again as late as possible and with the next generation, so that an
-    event which was under way when its object went away names nobody. Id 0 is never given out: the
+    A released index rests for a while and is used again with the next generation, so that an event
+    which was under way when its object went away names nobody. Id 0 is never given out: the
     generation starts at 1.
 
     :param capacity: Number of objects that may live at once, at most 65,535.
@@ -39,13 +45,14 @@ class IdPool:
 
         :raises DataPlaneError: when ``capacity`` ids are live.
         """
-        if self._unused < self._capacity:
+        has_fresh = self._unused < self._capacity
+        if self._released and (len(self._released) > RESTING or not has_fresh):
+            index = self._released.popleft()
+            self._generations[index] = self._generations[index] % GENERATION_MASK + 1
+        elif has_fresh:
             index = self._unused
             self._unused += 1
             self._generations.append(1)
-        elif self._released:
-            index = self._released.popleft()
-            self._generations[index] = self._generations[index] % GENERATION_MASK + 1
         else:
             raise DataPlaneError(f"all {self._capacity} ids are in use")
         self._live += 1

@@ -151,6 +151,11 @@ class Negotiator:
         return self._extensions
 
     @property
+    def extmap_allow_mixed(self) -> bool:
+        """Whether both forms of header extensions may be mixed (RFC 8285 section 4.1.2)."""
+        return self._agreed.extmap_allow_mixed
+
+    @property
     def feedback(self) -> Mapping[int, Feedback]:
         """RTCP feedback by payload type, as far as all sections in use agree on it."""
         return self._feedback

@@ -336,6 +336,28 @@ class Room:
                 subscription.receiver_id = receiver_id
                 self._subscriptions_changed(participant, now)
 
+    def lose_receiver(self, participant_sid: str, source_id: SourceId, now: float) -> None:
+        """Take note that a subscriber cannot find a source any more; it may get another id."""
+        self._lose_receivers(participant_sid, now, only=source_id)
+
+    def lose_all_receivers(self, participant_sid: str, now: float) -> None:
+        """Take note that nothing reaches a subscriber under the ids that it knows."""
+        self._lose_receivers(participant_sid, now, only=None)
+
+    def _lose_receivers(self, participant_sid: str, now: float, *, only: SourceId | None) -> None:
+        participant = self._participants.get(participant_sid)
+        if participant is None:
+            return
+        lost = [
+            subscription
+            for subscription in participant.subscriptions.values()
+            if subscription.receiver_id is not None and only in (None, subscription.source_id)
+        ]
+        for subscription in lost:
+            subscription.receiver_id = None
+        if lost:
+            self._subscriptions_changed(participant, now)
+
     def lose_connection(self, participant_sid: str, *, grace: float, now: float) -> None:
         """
         Let a participant's grace period begin; it stays inside meanwhile.

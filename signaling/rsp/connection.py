@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from logging import DEBUG, INFO
 
 import structlog
 from msgspec import Raw, Struct
@@ -193,7 +194,8 @@ class RspConnection:
             self._refuse(error.code, error.message)
 
     def _receive_invalid(self, reason: str) -> None:
-        _log.info("invalid message", reason=reason)
+        # Anybody can send nonsense, as often as they like: it is worth a line only of those inside.
+        _log.log(INFO if self._link is not None else DEBUG, "invalid message", reason=reason)
         if self._link is not None:
             self._link.receive_invalid()
         elif not self._refused:
@@ -239,14 +241,17 @@ class RspConnection:
                 live = await self._service.room_to_join(connect.name, granted=token.room)
         except (TimeoutError, StorageError):
             raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from None
-        if self._lost or self.close_code is not None:
-            return
-        if self._service.is_overloaded:
-            raise ApiError.of(ErrorCode.SERVER_BUSY)
-        # Waiting for the store took a while.
-        self._tokens.check_in_force(token)
-        live.room.check_admission(token.identity)
-        self._join(connect, token, live)
+        try:
+            if self._lost or self.close_code is not None:
+                return
+            if self._service.is_overloaded:
+                raise ApiError.of(ErrorCode.SERVER_BUSY)
+            # Waiting for the store took a while.
+            self._tokens.check_in_force(token)
+            live.room.check_admission(token.identity)
+            self._join(connect, token, live)
+        finally:
+            self._service.abandon(live)
         self._service.join_times.observe(self._clock.monotonic() - began_at)
 
     def _join(self, connect: Connect, token: AccessToken, live: LiveRoom) -> None:
@@ -284,7 +289,7 @@ class RspConnection:
                 make_link=make_link,
                 token=token,
             )
-        except ApiError:
+        except Exception:
             if peer_id is not None:
                 self._service.node.close_peer(peer_id)
             raise
@@ -295,18 +300,17 @@ class RspConnection:
             peer_id = node.create_peer(
                 group=live.sid, video_codecs=live.record.settings.video_codecs
             )
+            try:
+                return peer_id, node.handle_offer(peer_id, offer.sdp or "")
+            except BaseException:
+                node.close_peer(peer_id)
+                raise
         except DataPlaneError as error:
             _log.warning("the media node takes no more peers", error=str(error))
             raise ApiError.of(ErrorCode.SERVER_BUSY) from None
-        try:
-            return peer_id, node.handle_offer(peer_id, offer.sdp or "")
         except NegotiationError as error:
-            node.close_peer(peer_id)
             _log.info("offer refused", error=str(error))
             raise ApiError.of(ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED) from None
-        except Exception:
-            node.close_peer(peer_id)
-            raise
 
     def _options(self, live: LiveRoom) -> OptionsOut:
         timeout = self._service.config.session_timeout

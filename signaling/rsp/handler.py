@@ -99,6 +99,10 @@ class _Socket:
         code = CLOSE_ABNORMAL
         try:
             code = await self._read()
+        except Exception:
+            # A fault of ours. The session stays, and the client resumes it on another socket.
+            _log.exception("a signaling connection failed")
+            await self._close_websocket(WSCloseCode.INTERNAL_ERROR)
         finally:
             self._done = True
             self._wake.set()

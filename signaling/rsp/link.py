@@ -260,7 +260,7 @@ class RspLink:
             return
         try:
             self._node.handle_answer(self._peer_id, sdp)
-        except (NegotiationError, LocalProtocolError) as error:
+        except (DataPlaneError, NegotiationError, LocalProtocolError) as error:
             self._log.info("answer refused", error=str(error))
             self._end(LeaveReason.MEDIA_FAILED, ErrorCode.SERVER_REMOTE_DESCRIPTION_FAILED)
             return
@@ -274,7 +274,7 @@ class RspLink:
             if self._node.needs_offer(self._peer_id):
                 sdp = self._node.create_offer(self._peer_id)
                 self.session.offer(sdp, self._clock.monotonic())
-        except (NegotiationError, LocalProtocolError) as error:
+        except (DataPlaneError, NegotiationError, LocalProtocolError) as error:
             self._log.warning("no offer could be made", error=str(error))
 
     def _end(self, reason: LeaveReason, code: ErrorCode) -> None:

@@ -19,6 +19,8 @@ TRACKS_MAX = 256
 """Entries in a client's list of tracks."""
 PEER_CONNECTIONS_MAX = 16
 """Entries in a client's list of peer connections; a real client has one."""
+FAULT_MAX_CHARACTERS = 160
+"""What is said of a message that does not parse; the decoder quotes values, however long."""
 
 Revision = Annotated[int, Meta(ge=0, le=2**53)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -379,7 +381,7 @@ def parse_type(data: bytes | str | Raw) -> str:
     try:
         return _TAG.decode(data).type
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise WireFormatError(str(error)) from None
+        raise WireFormatError(str(error)[:FAULT_MAX_CHARACTERS]) from None
 
 
 def parse_frame(data: bytes | str) -> Frame | None:
@@ -414,4 +416,4 @@ def _parse(data: bytes | str | Raw, decoders: dict[str, Any]) -> Any:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise WireFormatError(str(error)) from None
+        raise WireFormatError(str(error)[:FAULT_MAX_CHARACTERS]) from None

@@ -12,6 +12,7 @@ from router.node_events import (
     NodeEvent,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     SourceAdded,
     SourceId,
     SourceRemoved,
@@ -166,9 +167,15 @@ class LiveRoom:
             tracks_revision=tracks_revision,
             now=self._clock.monotonic(),
         )
+        try:
+            link = make_link(participant)
+        except Exception:
+            # Nobody would ever take it out again.
+            self.leave(participant.sid, LeaveReason.LEFT)
+            raise
         at = self._clock.utc_now()
         self._members[participant.sid] = _Member(
-            link=make_link(participant),
+            link=link,
             peer_id=None,
             record=ParticipantRecord(
                 sid=participant.sid,
@@ -203,6 +210,7 @@ class LiveRoom:
             self._release_peer(member)
             for source_id in tuple(participant.sources):
                 self.room.remove_source(participant_sid, source_id, now)
+            self.room.lose_all_receivers(participant_sid, now)
         if peer_id is not None:
             self._bind_peer(participant_sid, peer_id)
             for subscription in tuple(participant.subscriptions.values()):
@@ -322,6 +330,8 @@ class LiveRoom:
             self.room.remove_source(participant_sid, event.source.source_id, now)
         elif isinstance(event, ReceiverAssigned):
             self.room.assign_receiver(participant_sid, event.source_id, event.receiver_id, now)
+        elif isinstance(event, ReceiverLost):
+            self.room.lose_receiver(participant_sid, event.source_id, now)
         else:
             self._guarded(member.link.peer_event, event)
         self.pump()
@@ -384,7 +394,7 @@ class LiveRoom:
                         reason=event.reason.value,
                     )
                     self._record_participant(member, "disconnected", ended=True)
-                    self._release_peer(member)
+                    self._guarded(self._release_peer, member)
                     self._guarded(member.link.ended, event.reason)
             case _:
                 self._record(event)

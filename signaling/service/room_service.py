@@ -38,6 +38,8 @@ from .turn import LIFETIME_MAX
 
 ROOM_NAME_LENGTH_MAX = 128
 """Characters."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that rooms in the making have when the service closes."""
 CLOSE_SERVICE_RESTART = 1012
 """WebSocket close code of a server that goes away (RFC 6455 registry); clients resume elsewhere."""
 
@@ -86,7 +88,7 @@ class RoomService:
         self._live: dict[str, LiveRoom] = {}
         self._sid_by_name: dict[str, str] = {}
         self._room_by_peer: dict[PeerId, LiveRoom] = {}
-        self._creating: dict[str, asyncio.Future[None]] = {}
+        self._creating: dict[str, asyncio.Task[LiveRoom]] = {}
         self._connections: set[Closable] = set()
         self._timers = TimerQueue()
         self._timer: asyncio.TimerHandle | None = None
@@ -124,6 +126,11 @@ class RoomService:
         for peer_id in tuple(self._room_by_peer):
             self.node.close_peer(peer_id)
         self._room_by_peer.clear()
+        if self._creating:
+            _, late = await asyncio.wait(set(self._creating.values()), timeout=CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._recorder.close()
 
     async def drain(self, seconds: float) -> None:
@@ -268,7 +275,7 @@ class RoomService:
         :param granted: Name or SID of the only room that the access token admits to, if any.
         :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
         """
-        if self.draining:
+        if self.is_overloaded:
             raise ApiError.of(ErrorCode.SERVER_BUSY)
         wanted = requested if requested is not None else granted
         if wanted is not None:
@@ -285,6 +292,11 @@ class RoomService:
         if not self.config.ad_hoc_rooms:
             raise ApiError.of(ErrorCode.ROOM_NOT_FOUND)
         return await self._make_ad_hoc(wanted)
+
+    def abandon(self, live: LiveRoom) -> None:
+        """End a room that was made for somebody who then did not get in, unless others are in."""
+        if live.record.ad_hoc and not live.room.participants:
+            live.complete(CompletionReason.UNUSED)
 
     def set_timer(self, key: Hashable, at: float | None, callback: Callable[[], None]) -> None:
         """
@@ -304,7 +316,8 @@ class RoomService:
     async def _make_ad_hoc(self, name: str | None) -> LiveRoom:
         # Clients that meet in a new room come at the same time: one makes it, the others wait.
         while name is not None and (other := self._creating.get(name)) is not None:
-            await other
+            # Not awaited itself: whoever gives up waiting would cancel it for all.
+            await asyncio.wait({other})
             live = self._find(name)
             if live is not None:
                 return live
@@ -350,13 +363,22 @@ class RoomService:
             recording_rules_created_at=at if recording_rules else None,
             recording_rules_updated_at=at if recording_rules else None,
         )
-        done = self._creating[name] = asyncio.get_running_loop().create_future()
-        try:
-            await self._add_to_store(record)
-            return self._go_live(record, restored=None)
-        finally:
-            del self._creating[name]
-            done.set_result(None)
+        making = asyncio.create_task(self._make(record), name="making a room")
+        self._creating[name] = making
+        making.add_done_callback(lambda task: self._made(name, task))
+        # Whoever asked may give up at any moment. By then the store may have the room, and would
+        # refuse the name to everybody else: so it goes live all the same, and ends as unused.
+        return await asyncio.shield(making)
+
+    async def _make(self, record: RoomRecord) -> LiveRoom:
+        await self._add_to_store(record)
+        return self._go_live(record, restored=None)
+
+    def _made(self, name: str, making: asyncio.Task[LiveRoom]) -> None:
+        del self._creating[name]
+        if not making.cancelled():
+            # Looked at, in case that nobody waits for it any more.
+            making.exception()
 
     async def _add_to_store(self, record: RoomRecord) -> None:
         try:
@@ -369,9 +391,7 @@ class RoomService:
             except NameTaken:
                 raise ApiError.of(ErrorCode.ROOM_EXISTS) from None
 
-    def _restore(
-        self, record: RoomRecord, *, was_used: bool, emptied_at: datetime | None
-    ) -> None:
+    def _restore(self, record: RoomRecord, *, was_used: bool, emptied_at: datetime | None) -> None:
         now, at = self.clock.monotonic(), self.clock.utc_now()
         restored = RestoredRoom(
             created_at=now - (at - record.created_at).total_seconds(),

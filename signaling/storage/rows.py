@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from signaling.errors import StorageError
 from signaling.rooms.settings import RoomSettings
 from signaling.storage.media_records import TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
@@ -24,8 +25,16 @@ def row_of(record: Any) -> dict[str, Any]:
 
 
 def room_of(row: Mapping[str, Any]) -> RoomRecord:
-    """Return the room that a row holds."""
-    return RoomRecord(**{**row, "settings": _settings_of(row["settings"])})
+    """
+    Return the room that a row holds.
+
+    :raises StorageError: if its settings are no settings.
+    """
+    try:
+        settings = _settings_of(row["settings"])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StorageError(f"the settings of room {row['sid']} cannot be read") from error
+    return RoomRecord(**{**row, "settings": settings})
 
 
 def participant_of(row: Mapping[str, Any]) -> ParticipantRecord:

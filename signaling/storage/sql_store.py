@@ -1,15 +1,18 @@
 """The store in a SQLite file, through SQLAlchemy."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Self
 
+from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Select, Table, event, exists, literal, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -105,13 +108,12 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         :param account_sid: The account whose rows are read.
         :raises StorageError: if that fails, in words for the operator.
         """
+        parsed = _parse_url(url)
         try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise StorageError("the database URL cannot be understood") from error
-        if parsed.get_backend_name() != "sqlite" or not parsed.database:
-            raise StorageError("the database URL must be sqlite:/// and a path")
-        make_private(parsed.database)
+            make_private(parsed.database or ":memory:")
+            await asyncio.to_thread(_probe, parsed.database or ":memory:")
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot open the database {parsed.database}: {error}") from error
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         try:
@@ -119,13 +121,23 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
                 await connection.run_sync(schema.upgrade)
         except BaseException as error:
             await engine.dispose()
-            if isinstance(error, SQLAlchemyError):
+            if isinstance(error, SQLAlchemyError | CommandError):
                 reason = getattr(error, "orig", None) or error
                 raise StorageError(
                     f"cannot open the database {parsed.database}: {reason}"
                 ) from error
             raise
         return cls(engine, account_sid)
+
+    @staticmethod
+    def path_of(url: str) -> Path | None:
+        """
+        Return the file that a URL names, or None when the database is in memory.
+
+        :raises StorageError: if it is no URL that :meth:`open` takes.
+        """
+        database = _parse_url(url).database or ""
+        return None if database == ":memory:" else Path(database)
 
     async def close(self) -> None:
         async with self._writer:
@@ -299,6 +311,27 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             records=tuple(read(row) for row in found[: page.size]),
             has_more=len(found) > page.size,
         )
+
+
+def _probe(path: str) -> None:
+    """
+    Read from the file once, so that one which is no database fails here.
+
+    A connection that fails while it is set up leaves its thread to report to a loop that may have
+    ended by then.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("the database URL cannot be understood") from error
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise StorageError("the database URL must be sqlite:/// and a path")
+    return parsed
 
 
 def _published(participant_sid: str) -> Select[Any]:

@@ -57,7 +57,8 @@ rooms = Table(
     Column("recording_rules", Text, comment="JSON; NULL when none were ever given"),
     Column("recording_rules_created_at", UtcMicroseconds),
     Column("recording_rules_updated_at", UtcMicroseconds),
-    Index("ix_rooms_account_created", "account_sid", "created_at", "sid"),
+    Index("ix_rooms_account_status_created", "account_sid", "status", "created_at", "sid"),
+    Index("ix_rooms_account_name_created", "account_sid", "name", "created_at", "sid"),
 )
 Index(
     "uq_rooms_in_progress_name",

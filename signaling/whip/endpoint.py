@@ -146,7 +146,12 @@ class WhipEndpoint:
     async def _route_endpoint(self, request: Request, protocol: str, room: str) -> Response:
         match request.method:
             case "POST":
-                return await self._create(request, protocol, room)
+                try:
+                    return await self._create(request, protocol, room)
+                except Problem as problem:
+                    if problem.code is not None:
+                        self._service.refused_joins[problem.code] += 1
+                    raise
             case "OPTIONS":
                 return _options(_ENDPOINT_METHODS, {"Accept-Post": SDP})
         raise _method_not_allowed(_ENDPOINT_METHODS)
@@ -175,19 +180,21 @@ class WhipEndpoint:
         try:
             # Reading the offer and waiting for the store took a while.
             self._tokens.check_in_force(token)
-            live.room.check_admission(token.identity)
             if self._service.is_overloaded:
                 raise ApiError.of(ErrorCode.SERVER_BUSY)
+            live.room.check_admission(token.identity)
+            peer_id, answer = self._make_peer(live, offer)
+            try:
+                resource = self._join(protocol, room, token, bearer, live, peer_id, offer)
+            except BaseException:
+                self._service.node.close_peer(peer_id)
+                raise
         except TokenError as error:
             raise _unauthorized(error) from None
         except ApiError as error:
             raise _refused(error) from None
-        peer_id, answer = self._make_peer(live, offer)
-        try:
-            resource = self._join(protocol, room, token, bearer, live, peer_id, offer)
-        except BaseException:
-            self._service.node.close_peer(peer_id)
-            raise
+        finally:
+            self._service.abandon(live)
         self._service.join_times.observe(self._service.clock.monotonic() - began_at)
         path = (protocol, room, resource.key.resource_id)
         headers = {
@@ -224,19 +231,18 @@ class WhipEndpoint:
             peer_id = node.create_peer(
                 group=live.sid, video_codecs=live.record.settings.video_codecs
             )
+            try:
+                return peer_id, node.handle_offer(peer_id, offer)
+            except BaseException:
+                node.close_peer(peer_id)
+                raise
         except DataPlaneError as error:
             _log.warning("the media node takes no more peers", error=str(error))
-            raise _refused(ApiError.of(ErrorCode.SERVER_BUSY)) from None
-        try:
-            return peer_id, node.handle_offer(peer_id, offer)
+            raise ApiError.of(ErrorCode.SERVER_BUSY) from None
         except NegotiationError as error:
-            node.close_peer(peer_id)
             raise Problem(
                 406, f"the offer cannot be accepted: {error}", code=_REFUSED_OFFER
             ) from None
-        except BaseException:
-            node.close_peer(peer_id)
-            raise
 
     def _join(
         self,
@@ -335,6 +341,9 @@ class WhipEndpoint:
             answer = self._service.node.handle_offer(resource.peer_id, offer)
         except (NegotiationError, LocalProtocolError) as error:
             raise Problem(409, f"ICE cannot be restarted: {error}") from None
+        except DataPlaneError as error:
+            _log.warning("no media for an ICE restart", error=str(error))
+            raise _refused(ApiError.of(ErrorCode.SERVER_BUSY)) from None
         resource.offer = offer
         headers = {"Content-Type": FRAGMENT, "ETag": resource.entity_tag}
         return Response(status=200, body=answer_fragment(answer).encode(), headers=headers)

@@ -50,6 +50,9 @@ const browsers = new Map();
 const pages = new Map();
 let next = 0;
 
+// Whoever asked is gone: the browsers go too.
+process.stdout.on('error', () => process.exit(1));
+
 function say(message) {
   process.stdout.write(JSON.stringify(message) + '\n');
 }
@@ -73,7 +76,11 @@ const operations = {
     const id = ++next;
     pages.set(id, opened);
     opened.on('console', (message) => say({ page: id, console: `${message.type()}: ${message.text()}` }));
-    opened.on('pageerror', (error) => say({ page: id, console: `pageerror: ${error}` }));
+    opened.on('pageerror', (error) => {
+      // Firefox reports a WebSocket that does not connect among the exceptions.
+      const kind = /can’t establish a connection/.test(error) ? 'error' : 'pageerror';
+      say({ page: id, console: `${kind}: ${error}` });
+    });
     if (width) await opened.setViewport({ width, height });
     await opened.goto(url, { waitUntil: 'load' });
     return id;
@@ -83,14 +90,29 @@ const operations = {
       async (source, value) => await (0, eval)(`(${source})`)(value), script, argument);
   },
   async screenshot({ page: id, path }) {
+    await page(id).bringToFront();
     await page(id).screenshot({ path });
   },
+  async accessibility({ page: id }) {
+    return await page(id).accessibility.snapshot();
+  },
   async resize({ page: id, width, height }) {
+    await page(id).bringToFront(); // a tab in the background draws nothing and lays nothing out
     await page(id).setViewport({ width, height });
   },
   async close({ page: id }) {
-    await page(id).close();
+    const closed = pages.get(id);
     pages.delete(id);
+    await closed?.close();
+  },
+  async kill({ browser }) {
+    const killed = browsers.get(browser);
+    browsers.delete(browser);
+    for (const [id, opened] of pages) if (opened.browser() === killed) pages.delete(id);
+    // The whole group: without its children a browser goes on sending.
+    const gone = new Promise((resolve) => killed.once('disconnected', resolve));
+    process.kill(-killed.process().pid, 'SIGKILL');
+    await gone;
   },
   async quit({ browser }) {
     await browsers.get(browser).close();

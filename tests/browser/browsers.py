@@ -86,9 +86,24 @@ class Page:
         return self._bridge.console.get(self._id, [])
 
     @property
+    def exceptions(self) -> list[str]:
+        """The exceptions that no script of the page caught."""
+        return [line for line in self.console if line.startswith("pageerror:")]
+
+    @property
     def errors(self) -> list[str]:
-        """Uncaught exceptions, and what the browser or a script reported as an error."""
+        """The same, and what the browser or a script reported as an error."""
         return [line for line in self.console if line.startswith(("pageerror:", "error:"))]
+
+    async def accessible(self) -> list[tuple[str, str]]:
+        """Return role and name of all that a screen reader is told of (Chromium)."""
+        nodes = [await self._bridge.call("accessibility", page=self._id)]
+        found = []
+        while nodes:
+            node = nodes.pop(0)
+            found.append((node["role"], node.get("name", "")))
+            nodes = node.get("children", []) + nodes
+        return found
 
     async def screenshot(self, path: Path) -> None:
         """Write a PNG of the page."""
@@ -99,7 +114,7 @@ class Page:
         await self._bridge.call("resize", page=self._id, width=width, height=height)
 
     async def close(self) -> None:
-        """Close the page as a user closes a tab."""
+        """Close the page as a user closes a tab; a page that is gone stays so."""
         await self._bridge.call("close", page=self._id)
 
 
@@ -116,6 +131,10 @@ class Browser:
             "open", browser=self._id, url=url, width=width, height=height
         )
         return Page(self._bridge, identifier)
+
+    async def kill(self) -> None:
+        """End the browser with its pages, as a crash does."""
+        await self._bridge.call("kill", browser=self._id)
 
     async def quit(self) -> None:
         """Close the browser with its pages."""

@@ -80,7 +80,9 @@ async def page_url() -> AsyncIterator[str]:
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """Run one server with two plane threads for all browser tests that need no other."""
     async with running_server(
-        tmp_path_factory.mktemp("server"), media_threads=2, settings={"SESSION_TIMEOUT": "10"}
+        tmp_path_factory.mktemp("server"),
+        media_threads=2,
+        settings={"SESSION_TIMEOUT": "5", "PAGE_CLOSED_GRACE": "1"},
     ) as running:
         yield running
 

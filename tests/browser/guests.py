@@ -1,7 +1,9 @@
 """Guests of a room: pages with the unmodified SDK, and the back end that admits them."""
 
 import asyncio
+from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VideoGrant
@@ -10,6 +12,11 @@ from twilio.rest import Client
 from tests.support.server import Server
 
 from .browsers import Browser, Page, PageError
+
+
+def new_room() -> str:
+    """Return a room name that no other test uses."""
+    return f"room-{uuid4()}"
 
 
 class BackEnd:
@@ -40,6 +47,8 @@ class Guest:
     def __init__(self, page: Page, identity: str, number: int, frequency: int) -> None:
         self.page = page
         self.identity = identity
+        self.expects_errors = False
+        """Whether the browser may report errors; an uncaught exception is never expected."""
         self.number = number
         self.frequency = frequency
 
@@ -51,7 +60,7 @@ class Guest:
             {"name": "camera", "kind": "video", "number": self.number},
         ]
 
-    async def connect(
+    def request(
         self,
         back_end: BackEnd,
         room: str,
@@ -60,17 +69,24 @@ class Guest:
         token: str | None = None,
         **options: Any,
     ) -> dict[str, Any]:
+        """Return what the lab's ``connect`` is told."""
+        return {
+            "token": token or back_end.token(self.identity, room),
+            "url": back_end.server.signaling_url,
+            "tracks": self.tracks if tracks is None else tracks,
+            "options": {"name": room, **options},
+        }
+
+    async def connect(self, back_end: BackEnd, room: str, **arguments: Any) -> dict[str, Any]:
         """Connect; return the lab's state or ``{"error": ...}``."""
         result: dict[str, Any] = await self.call(
-            "connect",
-            {
-                "token": token or back_end.token(self.identity, room),
-                "url": back_end.server.signaling_url,
-                "tracks": self.tracks if tracks is None else tracks,
-                "options": {"name": room, **options},
-            },
+            "connect", self.request(back_end, room, **arguments)
         )
         return result
+
+    async def begin_to_connect(self, back_end: BackEnd, room: str, **arguments: Any) -> None:
+        """Connect and wait for nothing; the lab's ``connecting`` gives the result."""
+        await self.call("beginToConnect", self.request(back_end, room, **arguments))
 
     async def join(self, back_end: BackEnd, room: str, **arguments: Any) -> dict[str, Any]:
         """Connect a guest who must get in; return the lab's state."""
@@ -81,6 +97,15 @@ class Guest:
     async def call(self, method: str, argument: Any = None) -> Any:
         """Call a method of the page's lab."""
         return await self.page.run(f"(argument) => window.lab.{method}(argument)", argument)
+
+    async def lose_signaling(self) -> None:
+        """Abort the socket; the server cannot be reached until :meth:`find_signaling`."""
+        self.expects_errors = True
+        await self.page.run("() => { hooks.blocked = true; hooks.sockets.at(-1).close(4001); }")
+
+    async def find_signaling(self) -> None:
+        """Let new sockets reach the server again."""
+        await self.page.run("() => { hooks.blocked = false; }")
 
     async def state(self) -> dict[str, Any]:
         """Return the page's view of the room."""
@@ -121,7 +146,11 @@ class Guest:
         """
         Assert that media flows from ``other`` to this page: its number, a counter that advances,
         and its tone, on the track objects that the SDK attributes to it.
+
+        :param freeze: Longest time without a new picture, seconds.
+        :param number: Number in the picture, when it is not the guest's own.
         """
+        number = number or other.number
         seen: dict[str, Any] = await self.call(
             "watch",
             {
@@ -130,20 +159,44 @@ class Guest:
                 "video": video,
                 "audio": audio,
                 "name": track,
+                "number": number,
             },
         )
-        context = f"{self.identity} watching {other.identity}: {seen}"
-        if video:
-            assert list(seen["numbers"]) == [str(number or other.number)], context
-            # Different pictures, which is more than a counter that advances in leaps.
-            assert seen["pictures"] >= frames_per_second * seen["seconds"], context
-            if freeze is not None:
-                assert seen["longestFreeze"] <= freeze * 1000, context
-        if audio:
-            expected = str(round(other.frequency / 50) * 50)
-            assert seen["tones"], context
-            assert max(seen["tones"], key=seen["tones"].__getitem__) == expected, context
+        assert_seen(
+            seen,
+            number=number if video else None,
+            frequency=other.frequency if audio else None,
+            frames_per_second=frames_per_second,
+            freeze=freeze,
+        )
         return seen
+
+
+def assert_seen(
+    seen: dict[str, Any],
+    *,
+    number: int | None,
+    frequency: int | None,
+    frames_per_second: float = 15,
+    freeze: float | None = None,
+) -> None:
+    """
+    Assert that a page has seen and heard one publisher and nobody else.
+
+    :param seen: What the page's ``watch`` returned.
+    :param number: Number in the picture; None when that was not watched.
+    :param frequency: Of the tone, Hz; None when that was not watched.
+    :param freeze: Longest time without a new picture, seconds.
+    """
+    if number is not None:
+        assert list(seen["numbers"]) == [str(number)], seen
+        # Different pictures, which is more than a counter that advances in leaps.
+        assert seen["pictures"] >= frames_per_second * seen["seconds"], seen
+        if freeze is not None:
+            assert seen["longestFreeze"] <= freeze * 1000, seen
+    if frequency is not None:
+        assert seen["tones"], seen
+        assert max(seen["tones"], key=seen["tones"].__getitem__) == str(round(frequency / 50) * 50)
 
 
 class Guests:
@@ -153,20 +206,21 @@ class Guests:
         self._url = url
         self._made: list[Guest] = []
 
-    async def __call__(self, browser: Browser, identity: str) -> Guest:
+    async def __call__(self, browser: Browser, identity: str, *, url: str | None = None) -> Guest:
         """Open a page for a guest with a number and a tone of its own."""
-        page = await browser.open(self._url)
+        page = await browser.open(url or self._url)
         index = len(self._made)
         guest = Guest(page, identity, number=37 + 29 * index, frequency=600 + 350 * index)
         self._made.append(guest)
         return guest
 
     async def close(self) -> None:
-        """Close all pages; an exception that the SDK did not catch fails the test."""
+        """Close all pages; the test fails when one had an error that it did not expect."""
         for guest in self._made:
             await guest.page.close()
         for guest in self._made:
-            assert not guest.page.errors, (guest.identity, guest.page.errors)
+            unexpected = guest.page.exceptions if guest.expects_errors else guest.page.errors
+            assert not unexpected, (guest.identity, unexpected)
 
 
 async def see_each_other(*guests: Guest, **options: Any) -> None:
@@ -179,6 +233,18 @@ async def see_each_other(*guests: Guest, **options: Any) -> None:
             if other is not guest
         )
     )
+
+
+async def media_flows(*guests: Guest, within: float = 20) -> None:
+    """Wait until media flows from each guest to each other one: senders begin slowly."""
+    deadline = monotonic() + within
+    while True:
+        try:
+            await see_each_other(*guests, seconds=1)
+            return
+        except AssertionError:
+            if monotonic() > deadline:
+                raise
 
 
 async def messages_arrive(

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -15,7 +14,7 @@ from tests.support.relay import Impairment, UdpRelay, running_relay
 from tests.support.server import Server, free_udp_ports, running_server
 
 from .browsers import Browser
-from .guests import BackEnd, Guest, Guests, messages_arrive, see_each_other
+from .guests import BackEnd, Guest, Guests, media_flows, messages_arrive, new_room, see_each_other
 
 LOSSY = Impairment(loss=0.05, reorder=0.02)
 RECOVERED = 0.95
@@ -41,7 +40,9 @@ class Link:
     async def reaches(self, name: str, value: float) -> None:
         """Wait until a counter of the data plane has at least this value."""
         async with asyncio.timeout(20):
-            while await self.counter(name) < value:
+            while True:
+                if await self.counter(name) >= value:
+                    return
                 await asyncio.sleep(0.1)
 
 
@@ -79,12 +80,12 @@ async def meet(
 ) -> tuple[Guest, Guest]:
     """Return two guests of one room who see and hear each other."""
     back_end = BackEnd(link.server)
-    room = f"impaired-{uuid4()}"
+    room = new_room()
     alice, bob = await guests(browsers[0], "alice"), await guests(browsers[1], "bob")
     for guest in (alice, bob):
         microphone, picture = guest.tracks
         await guest.join(back_end, room, tracks=[microphone, picture | camera])
-    await see_each_other(alice, bob, seconds=1, frames_per_second=5)
+    await media_flows(alice, bob)
     return alice, bob
 
 
@@ -141,7 +142,7 @@ async def test_data_arrives_whole_and_in_order_under_loss(
 ) -> None:
     link.relay.impairment = LOSSY
     back_end = BackEnd(link.server)
-    room = f"impaired-{uuid4()}"
+    room = new_room()
     alice, bob = await guests(browsers[0], "alice"), await guests(browsers[1], "bob")
     for guest in (alice, bob):
         await guest.join(back_end, room, tracks=[{"name": "chat", "kind": "data"}])
@@ -162,7 +163,7 @@ async def test_nat_that_forgets_its_bindings_is_followed(
     since = [await guest.event_count() for guest in pair]
     link.relay.move_clients()
     await link.reaches("parlour_media_addresses_selected", selected + 2)
-    await see_each_other(*pair, seconds=2)
+    await media_flows(*pair)
     for guest, count in zip(pair, since, strict=True):
         assert "reconnecting" not in await guest.event_names(count)
 
@@ -181,6 +182,6 @@ async def test_media_that_was_cut_comes_back_with_an_ice_restart(
     for guest, fragment in zip(pair, fragments, strict=True):
         await guest.wait("reconnected")
         assert await guest.page.run("() => hooks.remoteUfrag()") != fragment
-    await see_each_other(*pair, seconds=2)
+    await media_flows(*pair)
     for guest in pair:
         assert "disconnected" not in await guest.event_names(0)

@@ -44,7 +44,7 @@ static int counted_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
 #define FULL -EAGAIN
 #define FOREVER 1000000
 
-static struct sockaddr_in6 destination;
+static udp_path path;
 static uint8_t data[1000];
 static udp_socket s;
 static int failures;
@@ -52,10 +52,10 @@ static int failures;
 /* Sends four messages: one datagram, a run of ten, one datagram, a run of ten. */
 static int send_four(const int *steps, int count) {
     const out_message messages[4] = {
-        {data, 100, 0, &destination},
-        {data, 1000, 100, &destination},
-        {data, 100, 0, &destination},
-        {data, 1000, 100, &destination},
+        {data, 100, 0, &path},
+        {data, 1000, 100, &path},
+        {data, 100, 0, &path},
+        {data, 1000, 100, &path},
     };
     memset(&s.counters, 0, sizeof s.counters);
     s.gso = 1;
@@ -79,8 +79,8 @@ int main(void) {
     static int always_full[FOREVER];
     for (int i = 0; i < FOREVER; i++) always_full[i] = FULL;
     udp_open(&s, "127.0.0.1", 0, 0, 0);
-    destination.sin6_family = AF_INET6;
-    destination.sin6_addr.s6_addr[10] = destination.sin6_addr.s6_addr[11] = 0xff;
+    path.remote.sin6_family = AF_INET6;
+    path.remote.sin6_addr.s6_addr[10] = path.remote.sin6_addr.s6_addr[11] = 0xff;
 
     expect("partial sends: whole", (uint64_t)SEND(1, 2, 1), 4);
     expect("partial sends: sent", s.counters.sent, 22);
@@ -112,6 +112,14 @@ int main(void) {
     expect("no GSO: fallbacks", s.counters.gso_fallbacks, 2);
     expect("no GSO: sent", s.counters.sent, 22);
     expect("no GSO: still tried", (uint64_t)s.gso, 1);
+
+    static int refused[4 * UDP_GSO_DOUBT * 22];
+    for (int i = 0; i < 4 * UDP_GSO_DOUBT * 22; i++) refused[i] = -EINVAL;
+    for (int i = 0; i < UDP_GSO_DOUBT; i++) {
+        expect("no local address: whole", (uint64_t)send_four(refused, 24), 0);
+        expect("no local address: failed", s.counters.failed, 22);
+        expect("no local address: GSO is not to blame", (uint64_t)s.refused_runs, 0);
+    }
 
     expect("run fails in part: whole", (uint64_t)SEND(1, -EIO, 4, -EPERM, 5), 3);
     expect("run fails in part: sent", s.counters.sent, 21);

@@ -16,19 +16,22 @@ from aiortc import (
 )
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 
-from router.errors import LocalProtocolError, NegotiationError
+from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node import MediaNode, MediaNodeConfig
 from router.node_events import (
     MediaKind,
     NegotiationNeeded,
     NodeEvent,
     PeerConnected,
+    PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceRemoved,
 )
+from router.plane.shard import PlaneShard
 
 pytestmark = pytest.mark.interop
 
@@ -56,7 +59,7 @@ class Watched:
 async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     """Run a node on ports of the kernel's choice."""
     node = MediaNode(
-        MediaNodeConfig(port=0, threads=request.param, addresses=("192.0.2.2",)),
+        MediaNodeConfig(port=0, threads=request.param, addresses=("127.0.0.1",)),
         rng=random.Random(7),
     )
     found = Watched(node)
@@ -197,6 +200,52 @@ async def test_further_sources_wait_for_slots_and_are_assigned_after_an_offer(
     assert not node.needs_offer(viewer_id)
 
 
+async def test_a_section_that_stops_receiving_is_reported_and_replaced(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    first = await publish(watched, connections)
+    second = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("audio", "recvonly")
+    video = viewer.addTransceiver("video", "recvonly")
+    tracks: list[MediaStreamTrack] = []
+    viewer.on("track", tracks.append)
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    before = node.subscribe(viewer_id, first["video"].source_id)
+    assert before is not None
+
+    # No other slot is free: the subscription waits until an offer of ours brings more.
+    video.direction = "inactive"
+    await negotiate(node, viewer_id, viewer)
+    await watched.wait_for(ReceiverLost, peer_id=viewer_id, source_id=first["video"].source_id)
+    await watched.wait_for(NegotiationNeeded, peer_id=viewer_id)
+    await answer_offer(node, viewer_id, viewer)
+    assigned = await watched.wait_for(
+        ReceiverAssigned, peer_id=viewer_id, source_id=first["video"].source_id
+    )
+    assert isinstance(assigned, ReceiverAssigned)
+    assert assigned.receiver_id != before
+    await frames_of(tracks[-1], 5)
+
+    # Two pairs, one of them free: nothing has to wait when a section stops.
+    node.subscribe(viewer_id, second["video"].source_id)
+    await watched.wait_for(NegotiationNeeded, peer_id=viewer_id)
+    await answer_offer(node, viewer_id, viewer)
+    node.unsubscribe(viewer_id, second["video"].source_id)
+    watched.events.clear()
+    receiving = next(t for t in viewer.getTransceivers() if t.mid == "2")
+    receiving.direction = "inactive"
+    await negotiate(node, viewer_id, viewer)
+    again = await watched.wait_for(
+        ReceiverAssigned, peer_id=viewer_id, source_id=first["video"].source_id
+    )
+    assert isinstance(again, ReceiverAssigned)
+    assert again.receiver_id not in (before, assigned.receiver_id)
+    assert not any(isinstance(event, ReceiverLost) for event in watched.events)
+
+
 async def test_data_channels_are_forwarded(
     watched: Watched, connections: list[RTCPeerConnection]
 ) -> None:
@@ -256,6 +305,74 @@ async def test_closing_peers_frees_everything(
     assert node.occupancy() == before
     with pytest.raises(LocalProtocolError):
         node.sources(publisher_id)
+
+
+async def test_a_plane_that_hangs_takes_nothing_with_it(
+    connections: list[RTCPeerConnection],
+) -> None:
+    node = MediaNode(MediaNodeConfig(port=0, addresses=("127.0.0.1",)), rng=random.Random(7))
+    watched = Watched(node)
+    node.set_listener(watched.events.append)
+    await node.start()
+    before = node.occupancy()
+    sources = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("video", "recvonly")
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+
+    assert node._shards is not None
+    (shard,) = node._shards
+    await hang(shard)
+    with pytest.raises(DataPlaneError):
+        node.subscribe(viewer_id, sources["video"].source_id)
+    with pytest.raises(DataPlaneError):
+        node.create_peer(group="room")
+    for peer_id in (sources["video"].peer_id, viewer_id):
+        node.close_peer(peer_id)
+    # Nobody may get these ids before the plane has heard that they are free.
+    assert node.occupancy()["peers"] == 0
+    assert node.occupancy()["transports"] == 2
+
+    node._shards.start()
+    async with asyncio.timeout(5):
+        while node.occupancy() != before:  # noqa: ASYNC110 - nothing else tells it
+            await asyncio.sleep(0.01)
+    await node.close()
+
+
+async def hang(shard: PlaneShard) -> None:
+    """Stop a plane's thread, and fill its command ring."""
+    assert shard.thread is not None
+    shard.plane.stop()
+    await asyncio.to_thread(shard.thread.join)
+    while shard.plane.bind_slot(1 << 16, 0):
+        pass
+
+
+async def test_what_one_peer_causes_costs_no_other_its_events(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    failing = node.create_peer(group="room")
+    watched.events.clear()
+
+    def listen(event: NodeEvent) -> None:
+        watched.events.append(event)
+        raise RuntimeError("a bug in whoever listens")
+
+    node.set_listener(listen)
+    peer = node._peers[failing]
+
+    def fail(data: bytes, now: float) -> None:
+        raise DataPlaneError("the data plane's command ring is full")
+
+    peer.connection.transport.receive_datagram = fail  # type: ignore[method-assign]
+    doomed = connection_of(connections)
+    doomed.addTrack(AudioStreamTrack())
+    await negotiate(node, failing, doomed)
+    await publish(watched, connections)
+    await watched.wait_for(PeerFailed, peer_id=failing)
 
 
 async def test_a_bad_offer_leaves_the_peer_as_it_was(

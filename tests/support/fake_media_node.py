@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from router.errors import LocalProtocolError, NegotiationError
+from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node_events import (
     MediaKind,
     NegotiationNeeded,
@@ -24,6 +24,7 @@ from router.node_events import (
     PeerFailed,
     PeerId,
     ReceiverAssigned,
+    ReceiverLost,
     Source,
     SourceAdded,
     SourceId,
@@ -60,6 +61,8 @@ class FakeMediaNode:
         self.peers: dict[PeerId, FakePeer] = {}
         self.offers_made = 0
         self.calls: Counter[str] = Counter()
+        self.overloaded: set[str] = set()
+        """Names of the calls that the data plane refuses."""
         self._ids = count(1)
         self._kinds: dict[SourceId, MediaKind] = {}
         self._outbox: list[NodeEvent] = []
@@ -69,6 +72,7 @@ class FakeMediaNode:
         self._listener = listener
 
     def create_peer(self, *, group: str, video_codecs: tuple[str, ...] = ()) -> PeerId:
+        self._command("create_peer")
         peer_id = PeerId(next(self._ids))
         self.peers[peer_id] = FakePeer(group)
         return peer_id
@@ -80,6 +84,7 @@ class FakeMediaNode:
                 self._end(source)
 
     def handle_offer(self, peer_id: PeerId, sdp: str) -> str:
+        self._command("handle_offer")
         peer = self._peer(peer_id)
         if peer.offered_slots is not None:
             raise LocalProtocolError("our offer is pending")
@@ -94,6 +99,7 @@ class FakeMediaNode:
         return f"answer to {sdp}"
 
     def create_offer(self, peer_id: PeerId) -> str:
+        self._command("create_offer")
         peer = self._peer(peer_id)
         if peer.offered_slots is not None:
             raise LocalProtocolError("our offer is pending")
@@ -102,6 +108,7 @@ class FakeMediaNode:
         return f"offer {self.offers_made}"
 
     def handle_answer(self, peer_id: PeerId, sdp: str) -> None:
+        self._command("handle_answer")
         peer = self._peer(peer_id)
         if peer.offered_slots is None:
             raise LocalProtocolError("no offer is pending")
@@ -120,6 +127,7 @@ class FakeMediaNode:
         return tuple(self._peer(peer_id).sources.values())
 
     def subscribe(self, peer_id: PeerId, source_id: SourceId) -> str | None:
+        self._command("subscribe")
         peer = self._peer(peer_id)
         if source_id not in self._kinds:
             raise LocalProtocolError(f"there is no source {source_id}")
@@ -164,7 +172,19 @@ class FakeMediaNode:
         """Let a client's data channel open."""
         self._add_source(peer_id, "data", label)
 
+    def lose_receiver(self, peer_id: PeerId, receiver_id: str) -> None:
+        """Let the peer stop the section that has this id."""
+        subscriptions = self._peer(peer_id).subscriptions
+        source_id = next(s for s, found in subscriptions.items() if found == receiver_id)
+        subscriptions[source_id] = None
+        self._emit(ReceiverLost(peer_id=peer_id, source_id=source_id))
+        self._emit(NegotiationNeeded(peer_id=peer_id))
+
     # Inside.
+
+    def _command(self, call: str) -> None:
+        if call in self.overloaded:
+            raise DataPlaneError("the data plane's command ring is full")
 
     def _peer(self, peer_id: PeerId) -> FakePeer:
         if peer_id not in self.peers:

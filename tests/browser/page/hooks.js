@@ -1,7 +1,18 @@
 // Lets a test look at, and cut, what the SDK opens. Runs before the bundle, which stays unmodified.
 (() => {
-  const hooks = { sockets: [], connections: [], descriptions: 0, blocked: false };
+  const hooks = { sockets: [], messages: [], connections: [], descriptions: 0, blocked: false };
   window.hooks = hooks;
+  const until = async (condition) => {
+    for (let i = 0; i < 1000; i++) {
+      if (condition()) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`never: ${condition}`);
+  };
+  // Waits until the server has sent this type of message so many times.
+  hooks.received = (type, times) =>
+    until(() => hooks.messages.filter((message) => message === type).length >= times);
+  hooks.iceConnected = () => until(() => hooks.connections.at(-1).iceConnectionState === 'connected');
   // The server's ICE user name fragment: a new one means that ICE was restarted.
   hooks.remoteUfrag = () =>
     /a=ice-ufrag:(\S+)/.exec(hooks.connections.at(-1).remoteDescription.sdp)[1];
@@ -10,6 +21,7 @@
       // Port 9 of loopback: nobody answers, as when the server cannot be reached.
       const socket = new target(hooks.blocked ? 'ws://127.0.0.1:9/' : args[0]);
       hooks.sockets.push(socket);
+      socket.addEventListener('message', ({ data }) => hooks.messages.push(JSON.parse(data).type));
       return socket;
     },
   });

@@ -144,15 +144,22 @@ export class ToneReader {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Watches a picture and a tone (MediaStreamTracks; null: not watched). Returns what was seen in `ms`
-// milliseconds, begun when the first picture and tone were there: by how much the counter advanced,
-// how many different pictures there were, and the longest time between two of them.
-export async function watch({ picture: pictureTrack, tone: toneTrack, ms = 5000, timeout = 20000 }) {
+// milliseconds, begun when the first picture (with `number`: the first such picture) and tone were
+// there: by how much the counter advanced, how many different pictures there were, and the longest
+// time between two of them. A slot that was used before shows its last picture until a new one comes.
+export async function watch({
+  picture: pictureTrack, tone: toneTrack, number = null, ms = 5000, timeout = 20000,
+}) {
   const result = { numbers: {}, advance: 0, pictures: 0, longestFreeze: 0, tones: {} };
   const picture = pictureTrack ? new PictureReader(pictureTrack) : null;
   const tone = toneTrack ? new ToneReader(toneTrack) : null;
   try {
     const patience = performance.now() + timeout;
-    while ((picture && !picture.read()) || (tone && !tone.read())) {
+    const pictured = () => {
+      const seen = picture.read();
+      return seen && (number === null || seen.number === number);
+    };
+    while ((picture && !pictured()) || (tone && !tone.read())) {
       if (performance.now() > patience) {
         throw new Error(`nothing to see or hear: picture ${JSON.stringify(picture?.read())} ` +
           `${picture?.video.videoWidth}, tone ${tone?.read()}`);

@@ -3,16 +3,19 @@ import { makePicture, makeTone, watch } from './media.js';
 
 const Video = window.Twilio.Video;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// Milliseconds that pages of one machine can compare.
+const clock = () => performance.timeOrigin + performance.now();
 const describe = (error) =>
   error ? { code: error.code ?? null, name: error.name, message: error.message } : null;
 
 class Lab {
   room = null;
+  pending = null;
   events = [];
   made = new Map(); // track name -> {local, stop, pause}
 
   note(name, details = {}) {
-    this.events.push({ name, at: performance.now(), ...details });
+    this.events.push({ name, at: clock(), ...details });
   }
 
   // Local tracks: {name, kind, number, frequency, width, height} or {name, kind: 'data', ...options}
@@ -32,6 +35,7 @@ class Lab {
 
   async connect({ token, url, tracks = [], options = {} }) {
     const locals = tracks.map((track) => this.make(track));
+    const began = performance.now();
     try {
       this.room = await Video.connect(token, {
         tracks: locals,
@@ -40,10 +44,18 @@ class Lab {
         ...options,
       });
     } catch (error) {
-      return { error: describe(error) };
+      return { error: describe(error), took: performance.now() - began };
     }
     this.observe(this.room);
     return this.state();
+  }
+
+  beginToConnect(request) {
+    this.pending = this.connect(request);
+  }
+
+  connecting() {
+    return this.pending;
   }
 
   observe(room) {
@@ -232,8 +244,11 @@ class Lab {
     return read();
   }
 
+  // Returns when it left, by the clock of the events.
   leave() {
+    const now = clock();
     this.room.disconnect();
+    return now;
   }
 }
 

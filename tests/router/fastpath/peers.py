@@ -31,7 +31,7 @@ PROFILES = {
     CM: (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 14),
 }
 
-OPUS, VP8, H264, VP9, AV1, DATA = 1, 2, 3, 4, 5, 6
+OPUS, VP8, H264, VP9, AV1, DATA, PCMU = 1, 2, 3, 4, 5, 6, 7
 """Codec numbers that :func:`new_plane` defines."""
 
 PUBLISHER_TYPES = {111: OPUS, 96: VP8, 97: VP8 | fp.PAYLOAD_RTX, 102: H264, 98: VP9, 45: AV1}
@@ -58,12 +58,13 @@ def new_plane(**arguments: int) -> fp.DataPlane:
     plane.define_codec(VP9, fp.FORMAT_VP9, 90000)
     plane.define_codec(AV1, fp.FORMAT_AV1, 90000)
     plane.define_codec(DATA, fp.FORMAT_OPAQUE, 90000)
+    plane.define_codec(PCMU, fp.FORMAT_OPAQUE, 8000)
     return plane
 
 
-def by_index(table: dict[int, int], length: int) -> bytes:
-    """Return ``length`` bytes, the value of each index that has one."""
-    return bytes(table.get(index, 0) for index in range(length))
+def by_index(table: dict[int, int], length: int, *, absent: int = 0) -> bytes:
+    """Return ``length`` bytes, the value of each index that has one, else ``absent``."""
+    return bytes(table.get(index, absent) for index in range(length))
 
 
 @dataclass(kw_only=True)
@@ -102,15 +103,25 @@ class Peer:
         self.password = self.rng.randbytes(12).hex().encode()
         self.received = Received()
         self.undecipherable = 0
-        self._profile, salt_length = PROFILES[profile]
+        self._profile, self._salt_length = PROFILES[profile]
         self.profile = profile
-        # master key then salt, as in RFC 5764
-        self.send_key, self.receive_key = (self.rng.randbytes(16 + salt_length) for _ in range(2))
-        self._sender = self._session(self.send_key, Policy.SSRC_ANY_OUTBOUND)
-        self._receiver = self._session(self.receive_key, Policy.SSRC_ANY_INBOUND)
+        self._draw_keys()
         plane.add_transport(self.id, self.ufrag, self.password)
         if keys:
             self.install_keys()
+
+    def _draw_keys(self) -> None:
+        # master key then salt, as in RFC 5764
+        self.send_key, self.receive_key = (
+            self.rng.randbytes(16 + self._salt_length) for _ in range(2)
+        )
+        self._sender = self._session(self.send_key, Policy.SSRC_ANY_OUTBOUND)
+        self._receiver = self._session(self.receive_key, Policy.SSRC_ANY_INBOUND)
+
+    def renew_keys(self) -> None:
+        """Do what follows a new DTLS association: new keys, new roll-over counters."""
+        self._draw_keys()
+        self.install_keys()
 
     def _session(self, key: bytes, ssrc_type: int) -> Session:
         policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=self._profile)
@@ -142,8 +153,8 @@ class Peer:
         self.plane.configure_transport(
             self.id,
             payload_in=by_index(PUBLISHER_TYPES if types_in is None else types_in, 128),
-            payload_out=by_index(types_out or {}, 64),
-            rtx_out=by_index(rtx_out or {}, 64),
+            payload_out=by_index(types_out or {}, 64, absent=fp.PAYLOAD_NONE),
+            rtx_out=by_index(rtx_out or {}, 64, absent=fp.PAYLOAD_NONE),
             extensions_in=by_index(
                 PUBLISHER_EXTENSIONS if extensions_in is None else extensions_in, 256
             ),

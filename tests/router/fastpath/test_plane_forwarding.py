@@ -8,7 +8,7 @@ from router._fastpath import plane as fp
 from router.rtp import RtpPacket, parse_vp8
 from router.rtp.header_extensions import parse_abs_send_time
 
-from .peers import AEAD, AV1, CM, DATA, H264, OPUS, VP9, Peer, deliver, new_plane
+from .peers import AEAD, AV1, CM, DATA, H264, OPUS, PCMU, VP8, VP9, Peer, deliver, new_plane
 from .room import OUT_SSRC, SSRC, STREAM, new_room, video
 
 
@@ -47,15 +47,64 @@ def test_extensions_are_mapped_by_kind() -> None:
             fp.EXTENSION_DEPENDENCY_DESCRIPTOR: 5,
         }
     )
-    descriptor = bytes(range(40))  # too long for the one-byte form
     elements = ((1, b"\x85"), (4, b"mid"), (9, b"?"), (10, b"h"), (12, b"\x03"))
     room.publish(
         video(0, key=True, extensions=elements),
-        video(1, extensions=((13, descriptor), (12, b"\x01"))),
+        video(1, extensions=((13, bytes(16)), (12, b"\x01"))),
         video(2),
     )
     received = [dict(p.extensions) for p in room.subscribers[0].received.rtp]
-    assert received == [{7: b"\x85", 14: b"\x03"}, {5: descriptor, 14: b"\x01"}, {}]
+    assert received == [{7: b"\x85", 14: b"\x03"}, {5: bytes(16), 14: b"\x01"}, {}]
+
+
+ONE_BYTE, TWO_BYTE = 0xBEDE, 0x1000
+
+
+def profile_of(data: bytes) -> int:
+    """Return the profile of the header extension, which SRTP leaves in the clear."""
+    assert data[0] & 0x10
+    return int.from_bytes(data[12:14], "big")
+
+
+@pytest.mark.parametrize("appbits", [0, 1, 15])
+def test_two_byte_elements_reach_subscribers_in_the_one_byte_form(appbits: int) -> None:
+    out = {fp.EXTENSION_AUDIO_LEVEL: 7, fp.EXTENSION_VIDEO_ORIENTATION: 14}
+    room = new_room(
+        extensions_out=out,
+        publisher_options={
+            "extensions_in": {
+                1: fp.EXTENSION_AUDIO_LEVEL,
+                4: fp.EXTENSION_MID,
+                200: fp.EXTENSION_VIDEO_ORIENTATION,
+            }
+        },
+    )
+    elements = ((200, b"\x03"), (4, b"a mid of more than sixteen"), (9, b""), (1, b"\x85"))
+    plain = bytearray(video(0, key=True, extensions=elements).serialize())
+    assert plain[12:14] == TWO_BYTE.to_bytes(2, "big")
+    plain[13] |= appbits
+    room.publisher.send([bytes(room.publisher._sender.protect(bytes(plain)))], 0)
+    ((sent, _),) = [s for s in room.deliver() if 128 <= s[0][0] <= 191 and s[0][1] & 127 == 100]
+    assert profile_of(sent) == ONE_BYTE
+    (received,) = room.subscribers[0].received.rtp
+    assert dict(received.extensions) == {7: b"\x85", 14: b"\x03"}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_long_elements_are_for_subscribers_that_take_both_forms(mixed: bool) -> None:
+    room = new_room()
+    room.subscribers[0].configure(
+        types_out={VP8: 100},
+        extensions_out={fp.EXTENSION_DEPENDENCY_DESCRIPTOR: 5, fp.EXTENSION_VIDEO_ORIENTATION: 14},
+        extmap_allow_mixed=mixed,
+    )
+    descriptor = bytes(range(40))
+    room.publish(video(0, key=True, extensions=((13, descriptor), (12, b"\x01"))))
+    room.publish(video(1, extensions=((13, b"short"), (12, b"\x01"))))
+    long, short = (dict(p.extensions) for p in room.subscribers[0].received.rtp)
+    assert long == ({5: descriptor, 14: b"\x01"} if mixed else {14: b"\x01"})
+    assert short == {5: b"short", 14: b"\x01"}
+    assert room.plane.counters()["rtp_header_too_long"] == (0 if mixed else 1)
 
 
 def test_transport_numbers_and_send_times_are_our_own() -> None:
@@ -153,6 +202,42 @@ def test_audio_and_opaque_video_start_at_once() -> None:
         )
     deliver(plane, [publisher, subscriber])
     assert [(p.ssrc, p.payload_type) for p in subscriber.received.rtp] == [(200, 109), (201, 51)]
+
+
+def test_payload_type_zero_is_one_like_others() -> None:
+    plane = new_plane()
+    publisher, g711, opus = (Peer(plane, 0x10000 + n) for n in range(3))
+    publisher.configure(types_in={0: PCMU, 111: OPUS})
+    g711.configure(types_out={PCMU: 0})
+    opus.configure(types_out={OPUS: 0, DATA: 5})
+    silent = Peer(plane, 0x10003)  # never configured
+    for peer in (publisher, g711, opus, silent):
+        peer.connect(0)
+    plane.add_stream(1, publisher.id, 100, 0, video=False)
+    for n, peer in enumerate((g711, opus, silent)):
+        plane.add_slot(0x10000 + n, peer.id, 200, 0, video=False)
+        plane.bind_slot(0x10000 + n, 1)
+    packets = [
+        RtpPacket(
+            payload_type=payload_type,
+            sequence_number=n,
+            rtp_timestamp=160 * n,
+            ssrc=100,
+            payload=bytes([n]) * 160,
+            marker=n == 1,
+        )
+        for n, payload_type in enumerate((0, 0, 111, 0))
+    ]
+    publisher.send_rtp(packets, 0)
+    deliver(plane, [publisher, g711, opus, silent])
+    assert [(p.payload_type, p.payload[0], p.marker) for p in g711.received.rtp] == [
+        (0, 0, False),
+        (0, 1, True),
+        (0, 3, False),
+    ]
+    assert [(p.payload_type, p.payload[0]) for p in opus.received.rtp] == [(0, 2)]
+    assert silent.received.rtp == []
+    assert plane.counters()["rtp_unmapped_payload"] == 1 + 3 + 4
 
 
 def test_duplicates_and_replays_are_dropped() -> None:

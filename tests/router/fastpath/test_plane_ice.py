@@ -197,6 +197,53 @@ def test_address_of_a_silent_peer_passes_to_the_next_one_behind_it() -> None:
     assert plane.transport_stats(gone.id)["address"] is None  # type: ignore[index]
 
 
+def test_answers_and_media_leave_from_the_address_that_was_checked() -> None:
+    plane = new_plane()
+    peer = Peer(plane, 65536)
+    ours, other = "192.0.2.1", "2001:db8::1"
+    plane.receive_datagrams([(peer.check(), peer.address, ours)], 0)
+    ((_, _, source),) = plane.datagrams_to_send_from()
+    assert source == ours
+    plane.send_datagram(peer.id, DTLS)
+    plane.handle_timer(0)
+    assert plane.datagrams_to_send_from() == [(DTLS, peer.address, ours)]
+    assert plane.transport_stats(peer.id)["local_address"] == ours  # type: ignore[index]
+    # A refusal goes back the same way.
+    plane.receive_datagrams([(peer.check(password=b"guess"), peer.address, other)], 0)
+    ((_, _, source),) = plane.datagrams_to_send_from()
+    assert source == other
+
+
+def test_same_peer_address_with_another_of_ours_is_another_path() -> None:
+    plane = new_plane()
+    peer = Peer(plane, 65536)
+    first, second = "192.0.2.1", "192.0.2.2"
+
+    def leaves_from() -> str | None:
+        plane.send_datagram(peer.id, DTLS)
+        plane.handle_timer(0)
+        ((_, _, source),) = plane.datagrams_to_send_from()
+        return source
+
+    def check(local: str, now_us: int, *, nominate: bool = False) -> None:
+        plane.receive_datagrams([(peer.check(nominate=nominate), peer.address, local)], now_us)
+        ((_, _, source),) = plane.datagrams_to_send_from()
+        assert source == local
+
+    check(first, 0)
+    plane.receive_datagrams([(DTLS, peer.address, second)], 1)
+    assert plane.counters()["dtls_unvalidated"] == 1
+    check(second, 2)
+    assert leaves_from() == first
+    check(second, 3, nominate=True)
+    assert leaves_from() == second
+    check(first, SECOND + 2)
+    assert leaves_from() == second
+    check(first, SECOND + 3)  # nothing has come on the other path for a second
+    assert leaves_from() == first
+    assert plane.transport_stats(peer.id)["validated"] == 2  # type: ignore[index]
+
+
 def test_restarted_credentials_replace_the_old_ones_when_first_used() -> None:
     plane = new_plane()
     peer = Peer(plane, 65536)

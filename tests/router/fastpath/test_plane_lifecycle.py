@@ -138,8 +138,8 @@ def test_full_event_ring_drops_and_counts() -> None:
     peer.connect(0)
     for n in range(20):
         peer.send([b"\x16" + bytes([n])], 0)
-    assert len(plane.next_events()) == 8
-    assert plane.counters()["events_dropped"] == 13
+    assert len(plane.next_events()) == 6  # the rest is for what must not be lost
+    assert plane.counters()["events_dropped"] == 15
     peer.send([b"\x16again"], 0)
     assert len(plane.next_events()) == 1
 

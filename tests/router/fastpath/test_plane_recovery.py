@@ -5,15 +5,17 @@ import random
 import pytest
 
 from router._fastpath import plane as fp
+from router._fastpath.srtp import SrtpSession
 from router.rtp import (
     GenericNack,
     RtpPacket,
     parse_nack,
+    parse_packet,
     unwrap_rtx,
     wrap_rtx,
 )
 
-from .peers import AEAD, CM, VP8, deliver
+from .peers import AEAD, CM, VP8, deliver, vp8_payload
 from .room import OUT_RTX_SSRC, OUT_SSRC, RTX_SSRC, STREAM, Room, new_room, video
 
 MILLISECOND = 1000
@@ -140,6 +142,58 @@ def test_subscriber_is_served_by_rtx(subscriber_profile: int) -> None:
     # A resent packet has a transport-wide number of its own.
     numbers = [int.from_bytes(p.extension(3) or b"", "big") for p in (received[-1], *answers)]
     assert [n - numbers[0] for n in numbers] == [0, 1, 2, 3]
+
+
+LARGEST = 4048
+"""Bytes of an SRTP packet that the plane takes."""
+
+
+def largest(room: Room, seq: int, *, key: bool = False, more: int = 0) -> tuple[RtpPacket, bytes]:
+    """Return a packet and its sealed form of ``LARGEST + more`` bytes; pylibsrtp has no room."""
+    profile, secret = room.publisher.profile, room.publisher.send_key
+    session = SrtpSession(profile, secret[:16], secret[16:])
+    size = LARGEST + more - 12 - session.tag_length - len(vp8_payload(0, picture_id=1, tl0=1))
+    packet = video(seq, key=key, picture_id=seq, tl0=seq, size=size)
+    sealed = session.seal(packet.serialize())
+    assert len(sealed) == LARGEST + more
+    return packet, sealed
+
+
+@pytest.mark.parametrize("profile", [AEAD, CM])
+@pytest.mark.parametrize("subscriber_profile", [AEAD, CM])
+def test_largest_packets_are_forwarded_and_resent(profile: int, subscriber_profile: int) -> None:
+    room = new_room(
+        profile=profile,
+        subscriber_profile=subscriber_profile,
+        extensions_out={fp.EXTENSION_TRANSPORT_CC: 3, fp.EXTENSION_ABS_SEND_TIME: 4},
+    )
+    subscriber = room.subscribers[0]
+    secret = subscriber.receive_key
+    session = SrtpSession(subscriber_profile, secret[:16], secret[16:])
+
+    def received() -> list[RtpPacket]:
+        opened = [session.open(data) for data, _ in room.plane.datagrams_to_send()]
+        return [parse_packet(data or b"") for data in opened]
+
+    room.publish(video(0, key=True, picture_id=0, tl0=0))
+    # Pointed at the stream again, the slot has picture ids of its own, which are patched in.
+    room.plane.bind_slot(room.slots[0], STREAM)
+    packets = [largest(room, n, key=n == 1) for n in range(1, 6)]
+    room.publisher.send([sealed for _, sealed in packets], 0)
+    first = received()
+    assert [len(p.payload) for p in first] == [len(p.payload) for p, _ in packets]
+    feedback = GenericNack(
+        sender_ssrc=1,
+        media_ssrc=OUT_SSRC,
+        sequence_numbers=tuple(p.sequence_number for p in first),
+    )
+    subscriber.send_rtcp([feedback.to_packet()], 0)
+    again = [unwrap_rtx(p, payload_type=100, ssrc=OUT_SSRC) for p in received()]
+    assert [p.payload for p in again] == [p.payload for p in first]
+    _, sealed = largest(room, 6, more=1)
+    room.publisher.send([sealed], 0)
+    assert received() == []
+    assert room.plane.counters()["malformed"] == 1
 
 
 @pytest.mark.parametrize("subscriber_profile", [AEAD, CM])

@@ -14,6 +14,7 @@ from router.errors import DataPlaneError
 
 from .peers import AEAD, CM, VP8, Peer, new_plane
 from .room import OUT_SSRC, SSRC, STREAM, video
+from .test_udp import has_ipv6
 
 PATIENCE = 10.0
 """Seconds to wait for what takes microseconds: only a failure waits that long."""
@@ -55,13 +56,24 @@ class SocketPeer(Peer):
 
     opened: ClassVar[list[socket.socket]] = []
 
-    def __init__(self, plane: fp.DataPlane, port: int, n: int, *, profile: int = AEAD) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def __init__(
+        self,
+        plane: fp.DataPlane,
+        port: int,
+        n: int,
+        *,
+        profile: int = AEAD,
+        from_host: str = "127.0.0.1",
+        to_host: str = "127.0.0.1",
+    ) -> None:
+        family = socket.AF_INET6 if ":" in to_host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.opened.append(self.socket)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.bind((from_host, 0))
+        self.socket.connect((to_host, port))  # so that it takes nothing from elsewhere
         self.socket.settimeout(PATIENCE)
-        super().__init__(plane, 0x10000 + n, profile=profile, address=self.socket.getsockname())
+        address = self.socket.getsockname()[:2]
+        super().__init__(plane, 0x10000 + n, profile=profile, address=address)
 
     def send(self, datagrams: list[bytes], now_us: int = 0) -> None:
         for data in datagrams:
@@ -180,6 +192,37 @@ def test_plane_serves_ipv4_and_ipv6_on_one_socket() -> None:
         peer.connect()
         ((_, _, _, address, _, _),) = wait_for_events(plane, 1)
         assert address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("bound", ["::", "0.0.0.0"])
+def test_peers_hear_from_the_address_that_they_sent_to(bound: str) -> None:
+    plane = new_plane()
+    with running(plane, bound) as port:
+        publisher = SocketPeer(plane, port, 0)
+        hosts = [("127.0.0.1", "127.0.0.2"), ("127.0.0.3", "127.0.0.1"), ("127.0.0.1", "127.0.0.1")]
+        if bound == "::" and has_ipv6():
+            hosts.append(("::1", "::1"))
+        subscribers = [
+            SocketPeer(plane, port, n, from_host=from_host, to_host=to_host)
+            for n, (from_host, to_host) in enumerate(hosts, 1)
+        ]
+        publisher.configure()
+        for peer in (publisher, *subscribers):
+            peer.connect()
+        plane.add_stream(STREAM, publisher.id, SSRC, 0, video=True)
+        for n, peer in enumerate(subscribers):
+            peer.configure(types_out={VP8: 100})
+            plane.add_slot(0x10000 + n, peer.id, OUT_SSRC, 0, video=True)
+            plane.bind_slot(0x10000 + n, STREAM)
+        while not publisher.received.rtcp:  # the key frame request
+            publisher.receive_one()
+        publisher.send([publisher.seal(video(n, key=n == 0, size=900)) for n in range(6)])
+        for peer, (_, to_host) in zip(subscribers, hosts, strict=True):
+            while len(peer.received.rtp) < 6:
+                peer.receive_one()
+            assert peer.undecipherable == 0
+            assert plane.transport_stats(peer.id)["local_address"] == to_host  # type: ignore[index]
+    assert plane.counters()["socket_failed"] == 0
 
 
 def test_port_in_use_is_an_os_error() -> None:

@@ -66,6 +66,73 @@ def test_dual_stack_serves_both_families() -> None:
         assert receive(client, 3) == [b"pong" * 100] * 3
 
 
+@pytest.mark.parametrize(
+    ("bound", "client_address", "reached"),
+    [
+        ("0.0.0.0", V4, "127.0.0.2"),
+        ("0.0.0.0", "127.0.0.3", V4),
+        ("::", V4, "127.0.0.2"),
+        ("::", "127.0.0.3", V4),
+        pytest.param("::", "::1", "::1", marks=needs_ipv6),
+    ],
+)
+@pytest.mark.parametrize("segment", [0, 100], ids=["single", "run"])
+def test_answers_leave_from_the_address_that_was_asked(
+    bound: str, client_address: str, reached: str, segment: int
+) -> None:
+    server, client = UdpSocket(bound), UdpSocket(client_address)
+    with socket.socket(fileno=os.dup(client.fileno())) as same:
+        same.connect((reached, server.port))  # so that it takes nothing from elsewhere
+    assert client.send([(b"x" * 250, (reached, server.port), segment)]) == 1
+    received: list[tuple[bytes, tuple[str, int], str]] = []
+    while len(received) < (3 if segment else 1):
+        assert select.select([server.fileno()], [], [], 5)[0]
+        received += server.receive_with_local()
+    assert {(source, local) for _, source, local in received} == {
+        ((client_address, client.port), reached)
+    }
+    assert server.send([(b"y" * 250, (client_address, client.port), segment, reached)]) == 1
+    answers = receive(client, 3 if segment else 1)
+    assert b"".join(answers) == b"y" * 250
+    assert server.counters()["failed"] == 0
+
+
+@pytest.mark.parametrize("bound", ["0.0.0.0", "::"])
+def test_the_kernels_choice_of_an_address_is_known(bound: str) -> None:
+    server = UdpSocket(bound)
+    assert server.implies_local((V4, 9), V4)
+    assert server.implies_local(("127.0.0.3", 9), V4)
+    assert not server.implies_local((V4, 9), "127.0.0.2")
+    assert not server.implies_local(("::1", 9), "::1")  # saying it makes no difference in time
+    assert not UdpSocket(V4).implies_local((V4, 9), V4)  # and here there is no choice
+
+
+def test_datagrams_of_one_batch_come_to_different_addresses() -> None:
+    server, client = UdpSocket("::"), UdpSocket(V4)
+    reached = [f"127.0.0.{n}" for n in (2, 1, 3, 3, 2)]
+    assert client.send([(b"x", (local, server.port), 0) for local in reached]) == 5
+    assert [local for _, _, local in server.receive_with_local()] == reached
+
+
+def test_address_of_a_socket_with_one_address_is_not_told(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    # ... and not given: it could be another one, which this socket cannot send from.
+    assert sender.send([(b"x", (V4, receiver.port), 0, "127.0.0.9")]) == 1
+    assert receiver.receive_with_local() == [(b"x", (V4, sender.port), "::")]
+
+
+def test_an_address_that_is_gone_fails_and_stops_nothing(receiver: UdpSocket) -> None:
+    sender = UdpSocket("::")
+    to = (V4, receiver.port)
+    gone = (b"2" * 10, to, 5, "192.0.2.250")
+    foreign = (b"3", to, 0, "2001:db8::9")
+    assert sender.send([(b"1", to, 0), gone, foreign, (b"4", to, 0, V4)]) == 2
+    assert receive(receiver, 2) == [b"1", b"4"]
+    assert sender.counters()["failed"] == 3
+    assert sender.gso
+
+
 def test_an_ipv6_destination_fails_on_an_ipv4_socket_and_stops_nothing(
     sender: UdpSocket, receiver: UdpSocket
 ) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.errors import DataPlaneError
-from router.plane.ids import INDEX_MASK, IdPool
+from router.plane.ids import INDEX_MASK, RESTING, IdPool
 
 
 @given(st.lists(st.booleans(), max_size=200))
@@ -32,3 +32,14 @@ def test_a_full_pool_refuses() -> None:
     pool.acquire()
     with pytest.raises(DataPlaneError):
         pool.acquire()
+
+
+def test_a_few_who_come_and_go_use_few_indexes() -> None:
+    pool = IdPool(4096)
+    indexes = set()
+    for _ in range(10_000):
+        identifiers = [pool.acquire() for _ in range(3)]
+        indexes |= {identifier & INDEX_MASK for identifier in identifiers}
+        for identifier in identifiers:
+            pool.release(identifier)
+    assert len(indexes) <= RESTING + 3

@@ -62,6 +62,7 @@ def test_answer_has_what_the_sdk_requires() -> None:
     assert answer.ice_lite
     assert answer.bundle == ("2", "3", "4")
     assert answer.extmap_allow_mixed
+    assert server.extmap_allow_mixed
     for media in answer.media:
         assert media.transport.setup is Setup.PASSIVE
         assert media.transport.ice_ufrag == TRANSPORT.ufrag

@@ -386,6 +386,22 @@ def published_and_received() -> tuple[Room, str, str]:
     return room, alice.sid, bob.sid
 
 
+def test_a_subscriber_that_lost_its_receiver_may_get_another() -> None:
+    room, _, bob = published_and_received()
+    room.lose_receiver(bob, SourceId(99), 1.0)
+    assert events(room) == []
+    room.lose_receiver(bob, SOURCE, 1.0)
+    # Media goes on being wanted, so nothing is stopped.
+    assert [type(e) for e in events(room)] == [SubscriptionsChanged]
+    room.lose_all_receivers(bob, 1.0)
+    assert events(room) == []
+    room.assign_receiver(bob, SOURCE, "slot-2", 2.0)
+    subscriber = room.participant(bob)
+    assert subscriber is not None
+    assert [s.receiver_id for s in subscriber.subscriptions.values()] == ["slot-2"]
+    assert subscriber.subscribed_revision == 3
+
+
 def test_unpublishing_takes_the_track_from_its_subscribers_at_once() -> None:
     room, alice, bob = published_and_received()
     room.update_tracks(alice, [], revision=2, now=1.0)

@@ -169,6 +169,14 @@ class RoomMachine(RuleBasedStateMachine):
     def assign_receiver(self, index: int, source: int) -> None:
         self.room.assign_receiver(self.pick(index), SourceId(source), f"slot-{source}", self.now)
 
+    @rule(index=st.integers(0, 3), source=st.integers(1, 40))
+    def lose_receiver(self, index: int, source: int) -> None:
+        self.room.lose_receiver(self.pick(index), SourceId(source), self.now)
+
+    @rule(index=st.integers(0, 3))
+    def lose_all_receivers(self, index: int) -> None:
+        self.room.lose_all_receivers(self.pick(index), self.now)
+
     @rule(index=st.integers(0, 3), grace=st.floats(0.0, 30.0))
     def lose_connection(self, index: int, grace: float) -> None:
         self.room.lose_connection(self.pick(index), grace=grace, now=self.now)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from signaling.rsp import SignalingHandler
+from signaling.rsp.link import RspLink
 from signaling.service import IceServer, ServiceConfig, SystemClock
 from signaling.service.room_service import RoomService
 from tests.signaling.support import ACCOUNT_SID, TOKENS, open_store, token
@@ -238,6 +240,39 @@ async def test_a_client_that_does_not_read_is_cut_off(
                     sent += 1
                 await asyncio.sleep(0)
         await s.until(lambda: s.service.connection_count == 0)
+
+
+async def test_a_fault_of_ours_closes_the_socket_and_keeps_the_session(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site(tmp_path) as s:
+        page = await s.page()
+        await page.hello(connect_body("alice", access_token=fresh("alice")))
+        connected = await page.body()
+
+        def fail(*_arguments: object) -> None:
+            raise RuntimeError("a bug")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(RspLink, "receive_update", fail)
+            with capture_logs() as logs:
+                await page.send(
+                    {
+                        "type": "msg",
+                        "body": {
+                            "type": "update",
+                            "session": connected["session"],
+                            "participant": {"revision": 2, "tracks": []},
+                        },
+                    }
+                )
+                assert await page.closed() == 1011
+        assert [line["event"] for line in logs] == ["a signaling connection failed"]
+        again = await s.page()
+        await again.hello(
+            {"type": "sync", "session": connected["session"], "token": fresh("alice")}
+        )
+        assert (await again.body())["type"] == "synced"
 
 
 async def test_many_joins_and_leaves_leave_nothing_behind(tmp_path: Any) -> None:

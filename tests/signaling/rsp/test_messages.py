@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from router.errors import WireFormatError
 from signaling.rsp.messages import (
+    FAULT_MAX_CHARACTERS,
     BodyIn,
     Connect,
     Sync,
@@ -96,3 +97,10 @@ def test_the_list_of_tracks_is_bounded(count: int) -> None:
 def test_deep_nesting_is_refused() -> None:
     text = '{"type":"connect","token":"t","participant":{"revision":1},"media_signaling":'
     assert parsed(text + '{"a":' * 100_000 + "1" + "}" * 100_001) is None
+
+
+def test_what_is_said_of_a_bad_message_is_short() -> None:
+    tracks = (track("a", kind="A" * 900_000),)
+    with pytest.raises(WireFormatError, match=r"Invalid enum value 'AAA") as caught:
+        parse_body(json.dumps(connect_body("alice", tracks=tracks, sdp=None)))
+    assert len(str(caught.value)) <= FAULT_MAX_CHARACTERS

@@ -4,8 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from signaling.rooms import RoomSettings
 from signaling.service import IceServer, ServiceConfig
+from signaling.storage.store import Page, RoomFilter
 from tests.signaling.support import ACCOUNT_SID, STARTED_AT, token
 
 from .support import World, connect_body, descriptions, merged, sdp_of, track, world
@@ -117,6 +120,29 @@ async def test_rooms_refuse_with_their_codes() -> None:
         # The name is free at once.
         again = await w.client("carol").connect("r1")
         assert again["sid"] != alice.room_sid
+
+
+async def test_a_join_that_is_refused_leaves_no_room_behind() -> None:
+    async with world(ServiceConfig(account_sid=ACCOUNT_SID, max_participants=1)) as w:
+        service = w.harness.service
+        assert await refusal(w, connect_body("bob", "new", sdp="refuse")) == 53403
+        assert service.room_count == 0
+        # Full only once the handshake is over: before, it is told to come back later.
+        bob = w.client("bob")
+        await bob.hello()
+        await w.client("alice").connect("r1")
+        await bob.send(connect_body("bob", "new"))
+        assert [body["code"] for body in bob.take()] == [53006]
+        assert service.room_count == 1
+        completed = await w.harness.store.list_rooms(RoomFilter(status="completed"), Page())
+        assert len(completed.records) == 1
+    # A room of REST stays, and so does one that others are in.
+    async with world() as w:
+        await w.client("alice").connect("r1")
+        await w.harness.service.create_room(RoomSettings(unique_name="r2"))
+        for room in ("r1", "r2"):
+            assert await refusal(w, connect_body("bob", room, sdp="refuse")) == 53403
+        assert w.harness.service.room_count == 2
 
 
 async def test_a_token_for_a_sid_admits_to_the_room_by_name() -> None:
@@ -401,6 +427,40 @@ async def test_a_failed_transport_is_replaced_at_the_clients_next_offer() -> Non
         assert other in w.harness.node.peers
         received = merged(bob.take())["subscribed"]["tracks"]
         assert len(received) == 1
+
+
+async def test_a_receiver_that_the_client_stopped_is_taken_back_and_replaced() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", track("a1"))
+        (first,) = (await bob.connect("r1"))["subscribed"]["tracks"]
+        w.harness.node.lose_receiver(max(w.harness.node.peers), first["id"])
+        await w.advance(0.0)
+        taken, offered = bob.take()
+        assert taken["subscribed"] == {"revision": 2, "tracks": []}
+        ((kind, revision, _),) = descriptions([offered])
+        assert kind == "offer"
+        await bob.describe("answer", revision, "sdp")
+        (second,) = merged(bob.take())["subscribed"]["tracks"]
+        assert second["sid"] == first["sid"]
+        assert second["id"] != first["id"]
+
+
+async def test_a_new_transport_brings_ids_of_its_own() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", track("a1"), track("a2"))
+        before = await bob.connect("r1")
+        await bob.describe("answer", 2, "sdp")
+        bob.take()
+        (failed,) = w.harness.node.peers.keys() - {min(w.harness.node.peers)}
+        w.harness.node.failed(failed)
+        await w.advance(1.0)
+        await bob.describe("offer", 3, "restart")
+        state = merged(bob.take())
+        # One slot in the first answer: the other track waits, and not under an id that is dead.
+        (track_now,) = state["subscribed"]["tracks"]
+        assert track_now["id"] not in [t["id"] for t in before["subscribed"]["tracks"]]
 
 
 async def test_a_peer_connection_that_the_client_closes_is_freed() -> None:
@@ -794,3 +854,17 @@ async def test_nothing_is_left_after_everybody_has_gone() -> None:
             assert w.harness.service.room_count == 0
             assert not w.harness.service._room_by_peer
             assert len(w.harness.service._timers) == 0
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_nonsense_of_strangers_is_not_worth_a_line(inside: bool) -> None:
+    async with world() as w:
+        alice = w.client("alice")
+        if inside:
+            await alice.connect()
+        else:
+            await alice.hello()
+        with capture_logs() as logs:
+            await alice.send({"type": "connect"})
+        levels = [line["log_level"] for line in logs if line["event"] == "invalid message"]
+        assert levels == ["info" if inside else "debug"]

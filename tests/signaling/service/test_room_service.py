@@ -9,7 +9,9 @@ from router.node_events import PeerId
 from signaling.errors import ApiError, ErrorCode
 from signaling.rooms import Participant, RoomSettings, SubscribeRules, TrackRequest
 from signaling.rooms.participant import LeaveReason, ParticipantView
+from signaling.rooms.room import AD_HOC_JOIN_TIMEOUT
 from signaling.service import LiveRoom, ServiceConfig
+from signaling.storage.records import RoomRecord
 from signaling.storage.store import Page, ParticipantFilter
 from tests.signaling.rsp.support import Client, World, track
 from tests.signaling.support import (
@@ -108,6 +110,63 @@ async def test_clients_that_meet_in_a_new_room_make_it_only_once() -> None:
         assert len({live.sid for live in rooms}) == 1
         assert rooms[0].record.ad_hoc
         assert (rooms[0].record.settings.empty_room_timeout, rooms[0].record.name) == (0, "r1")
+
+
+def hold_store(h: ServiceHarness, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let the store take its rooms, but answer only when the event is set."""
+    answer, add_room = asyncio.Event(), h.store.add_room
+
+    async def slow(room: RoomRecord) -> None:
+        await add_room(room)
+        await answer.wait()
+
+    monkeypatch.setattr(h.store, "add_room", slow)
+    return answer
+
+
+async def test_a_room_whose_maker_gave_up_goes_live_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_service() as h:
+        answer = hold_store(h, monkeypatch)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await h.service.room_to_join("r1", granted=None)
+        answer.set()
+        await settle()
+        # The store has it, so nobody else could make another one of that name.
+        live = await h.service.room_to_join("r1", granted=None)
+        assert h.service.room_count == 1
+        await h.advance(AD_HOC_JOIN_TIMEOUT)
+        assert live.room.is_completed
+
+
+async def test_whoever_gives_up_waiting_for_a_room_disturbs_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_service() as h:
+        answer = hold_store(h, monkeypatch)
+        maker = asyncio.create_task(h.service.create_room(RoomSettings(unique_name="r1")))
+        patient = asyncio.create_task(h.service.room_to_join("r1", granted=None))
+        impatient = asyncio.create_task(h.service.room_to_join("r1", granted=None))
+        await settle()
+        impatient.cancel()
+        await settle()
+        answer.set()
+        assert (await patient).sid == (await maker).sid
+
+
+async def test_rooms_in_the_making_do_not_keep_a_service_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("signaling.service.room_service.CLOSE_TIMEOUT", 0.01)
+    async with running_service() as h:
+        hold_store(h, monkeypatch)
+        making = asyncio.create_task(h.service.create_room(RoomSettings(unique_name="r1")))
+        await asyncio.sleep(0.02)
+        await h.service.close()
+        with pytest.raises(asyncio.CancelledError):
+            await making
 
 
 async def test_what_happens_is_in_the_store_after_a_flush() -> None:

@@ -1,6 +1,9 @@
 import asyncio
+import os
 import random
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from signaling.errors import NameTaken, StorageError
 from signaling.ids import AccountSid, new_participant_sid, new_room_sid, new_track_sid
@@ -22,6 +25,7 @@ from signaling.storage import (
     RoomRecord,
     TrackRecord,
 )
+from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.tables import metadata
 
@@ -304,6 +308,33 @@ async def test_pages_by_offset(store: SqlStore) -> None:
     assert (await store.list_rooms(RoomFilter(), Page(size=2, offset=9))).records == ()
 
 
+@pytest.mark.parametrize("page", [Page(), Page(after=PageKey(created_at=START, sid="RM"))])
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (RoomFilter(status="in-progress"), "status"),
+        (RoomFilter(status="completed", created_from=START), "status"),
+        (RoomFilter(status="completed", unique_name="r1"), "name"),
+    ],
+)
+async def test_lists_of_rooms_touch_no_more_rows_than_they_show(
+    url: str, store: SqlStore, where: RoomFilter, index: str, page: Page
+) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    event.listen(
+        store._engine.sync_engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, values, *_: asked.append((statement, values)),
+    )
+    await store.list_rooms(where, page)
+    ((statement, values),) = asked
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    (step,) = (row[-1] for row in plan)
+    # One step: neither a scan nor a sorting of all that is found.
+    assert f"USING INDEX ix_rooms_account_{index}_created (account_sid=? AND" in step
+
+
 async def test_migrations_make_the_tables_that_the_code_uses(url: str, store: SqlStore) -> None:
     engine = create_engine(url)
     with engine.connect() as connection:
@@ -321,6 +352,43 @@ async def test_database_that_cannot_be_opened_is_told_without_secrets(url: str) 
     with pytest.raises(StorageError) as caught:
         await SqlStore.open(url, ACCOUNT)
     assert "hush" not in str(caught.value)
+
+
+async def test_database_of_a_newer_release_is_told(url: str, store: SqlStore) -> None:
+    await store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StorageError, match=r"cannot open the database .*9999"):
+        await SqlStore.open(url, ACCOUNT)
+
+
+@pytest.mark.parametrize("settings", ["", "[]", '{"video_codecs": 1}', "{"])
+async def test_settings_that_cannot_be_read_are_told(
+    url: str, store: SqlStore, settings: str
+) -> None:
+    room = make_room()
+    await store.add_room(room)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE rooms SET settings = :text"), {"text": settings})
+    engine.dispose()
+    with pytest.raises(StorageError, match=room.sid):
+        await store.in_progress_rooms()
+
+
+def test_a_database_has_one_server_at_a_time(tmp_path: Path) -> None:
+    database = tmp_path / "x.db"
+    lock = take_lock(database)
+    with pytest.raises(StorageError, match=rf"x\.db \(process {os.getpid()}\)"):
+        take_lock(database)
+    other = take_lock(tmp_path / "y.db")
+    os.close(lock)
+    os.close(take_lock(database))
+    os.close(other)
+    with pytest.raises(StorageError, match=r"cannot write /proc/none/x\.db\.lock"):
+        take_lock(Path("/proc/none/x.db"))
 
 
 async def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,13 @@ def fresh(identity: str, room: str | None = None) -> str:
     return token(identity, room, now=SystemClock().utc_now())
 
 
+@cache
 def bearer(identity: str, room: str | None = None) -> dict[str, str]:
-    """Return the header with such a token."""
+    """
+    Return the header with such a token, always the same one.
+
+    A resource answers only to the token that it was made with, and tokens tell the second.
+    """
     return {"Authorization": f"Bearer {fresh(identity, room)}"}
 
 

@@ -8,6 +8,7 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
+from router.errors import DataPlaneError
 from router.sdp.description import parse_fragment, parse_session_description
 from signaling.service import IceServer
 from signaling.storage.store import Page
@@ -166,7 +167,8 @@ async def test_what_cannot_be_done_is_told(
         response = await s.post(path, offer if sdp is None else sdp, bearer("alice", token_room))
         assert response.status == status
         assert (await response.json()).get("code") == code
-        assert s.node.occupancy()["peers"] == 0
+        assert s.service.refused_joins == ({} if code is None else {code: 1})
+        assert s.node.occupancy()["peers"] == s.service.room_count == 0
 
 
 async def test_an_offer_that_sends_nothing_publishes_nothing(
@@ -174,7 +176,34 @@ async def test_an_offer_that_sends_nothing_publishes_nothing(
 ) -> None:
     async with site(tmp_path) as s:
         assert (await s.post("/whip/r1", viewing_offer)).status == 406
-        assert s.node.occupancy()["peers"] == 0
+        assert s.node.occupancy()["peers"] == s.service.room_count == 0
+
+
+@pytest.mark.parametrize("call", ["create_peer", "handle_offer"])
+async def test_a_plane_without_room_is_told_as_busy(
+    tmp_path: Path, offer: str, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise DataPlaneError("the data plane's command ring is full")
+
+    async with site(tmp_path) as s:
+        with monkeypatch.context() as patched:
+            patched.setattr(s.node, call, refuse)
+            response = await s.post("/whip/r1", offer)
+            assert (response.status, (await response.json())["code"]) == (503, 53006)
+            assert "Retry-After" in response.headers
+        assert s.node.occupancy()["peers"] == s.service.room_count == 0
+        headers = bearer("alice")
+        made = await s.post("/whip/r1", offer, headers)
+        assert made.status == 201
+        with monkeypatch.context() as patched:
+            patched.setattr(s.node, "handle_offer", refuse)
+            refused = await s.http.patch(
+                made.headers["Location"],
+                data=restarted(offer).encode(),
+                headers={**FRAGMENT, **headers, "If-Match": "*"},
+            )
+            assert refused.status == 503
 
 
 async def test_bodies_are_bounded(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What one packet costs, stage by stage."""
