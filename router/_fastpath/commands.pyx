@@ -339,6 +339,7 @@ cdef void _remove_transport(plane_state *p, transport *t, int64_t now_us) noexce
     credentials_remove(p, t, 0)
     credentials_remove(p, t, 1)
     t.consent = False
+    t.owed = 0
     t.has_keys = False
     keys_free(t.keys)
     free(t.arrivals)

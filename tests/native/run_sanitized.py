@@ -40,8 +40,7 @@ def library(name: str) -> str:
     return found.stdout.strip()
 
 
-def main(arguments: list[str]) -> int:
-    build()
+def sanitizer_environment() -> dict[str, str]:
     environment = {
         **os.environ,
         "LD_PRELOAD": f"{library('libasan.so')} {library('libubsan.so')}",
@@ -51,8 +50,15 @@ def main(arguments: list[str]) -> int:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     environment.pop("PYTHONPATH", None)
+    return environment
+
+
+def main(arguments: list[str]) -> int:
+    build()
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    return subprocess.call([*command, *(arguments or DEFAULT_TESTS)], cwd=TREE, env=environment)
+    return subprocess.call(
+        [*command, *(arguments or DEFAULT_TESTS)], cwd=TREE, env=sanitizer_environment()
+    )
 
 
 if __name__ == "__main__":

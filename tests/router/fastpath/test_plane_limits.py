@@ -97,6 +97,16 @@ def test_consent_that_is_lost_while_the_ring_is_full_is_told_of_later() -> None:
     assert plane.counters()["consent_lost"] == 6
 
 
+def test_peer_that_is_removed_before_it_was_told_of_leaves_no_timer() -> None:
+    plane = new_plane(event_slots=2)
+    for n in range(4):
+        Peer(plane, 0x10000 + n).connect(0)
+    for n in range(4):
+        plane.remove_transport(0x10000 + n)
+    plane.handle_timer(0)
+    assert plane.next_timer() == -1
+
+
 def test_stream_that_starts_while_the_ring_is_full_is_told_of_later() -> None:
     room = new_room(bind=False)
     plane = room.plane
