@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import os
 import random
+import resource
 import signal
 import sys
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ from signaling.rest.keys import KeyHandlers
 from signaling.rest.media_settings import MediaSettingsHandlers
 from signaling.rest.recordings import RecordingHandlers
 from signaling.rest.room_events import event_routes
-from signaling.rest.room_parameters import RoomLimits
+from signaling.rest.room_parameters import GROUP_PARTICIPANTS_MAX, RoomLimits
 from signaling.rest.route import Route
 from signaling.rest.rule_handlers import RuleHandlers
 from signaling.rest.transcriptions import TranscriptionHandlers
@@ -51,6 +52,7 @@ from signaling.service.retention import Retention
 from signaling.service.rule_commands import RuleCommands
 from signaling.service.transcriptions import TranscriptionService
 from signaling.service.turn import TurnServers
+from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
 from signaling.webhooks import WebhookConfig, Webhooks
@@ -61,7 +63,12 @@ CLOSE_TIMEOUT = 4.0
 """Seconds for taking everything down; then the process ends as it is."""
 HTTP_CLOSE_TIMEOUT = 1.0
 """Seconds that answers under way have to finish."""
+HTTP_IDLE_TIMEOUT = 75.0
+"""Seconds that a connection may stay open without a whole request, the first one included."""
 EXIT_FORCED = 1
+PORT_MAX = 65535
+OPEN_FILES = 65536
+"""Descriptors that the process asks for: each client's socket is one."""
 
 _log = structlog.get_logger(__name__)
 
@@ -85,7 +92,10 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
     return ServiceConfig(
         account_sid=account.account_sid,
         ad_hoc_rooms=settings.ad_hoc_rooms,
-        ad_hoc_settings=RoomSettings(media_region=settings.media_region),
+        ad_hoc_settings=RoomSettings(
+            media_region=settings.media_region,
+            max_participants=min(GROUP_PARTICIPANTS_MAX, settings.max_room_participants),
+        ),
         session_timeout=settings.session_timeout,
         page_closed_grace=settings.page_closed_grace,
         accept_expired_token_on_resume=settings.accept_expired_token_on_resume,
@@ -145,6 +155,7 @@ class Server:
         self._signals = 0
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
+        self._draining = False
         self.http_port = 0
         """The port on which HTTP is served, once started."""
 
@@ -235,18 +246,27 @@ class Server:
         self._stack.push_async_callback(service.close)
         health.started = True
 
-    async def wait(self) -> None:
-        """Wait for SIGTERM or SIGINT, then until nobody is left or ``drain_seconds`` are over."""
+    def heed_signals(self) -> None:
+        """
+        Let SIGTERM and SIGINT stop the server: at once, or after ``drain_seconds``.
+
+        Call it before :meth:`start`, which it does not interrupt. A second signal ends the process.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
+
+    async def wait(self) -> None:
+        """Wait for a signal, then until nobody is left or ``drain_seconds`` are over."""
         await self._stop.wait()
         seconds = self._settings.drain_seconds
         if seconds > 0 and self.service is not None and not self._force.is_set():
             _log.info("draining", seconds=seconds, participants=self.service.participant_count)
+            self._draining = True
             drain = asyncio.create_task(self.service.drain(seconds))
             force = asyncio.create_task(self._force.wait())
             await asyncio.wait({drain, force}, return_when=asyncio.FIRST_COMPLETED)
+            self._draining = False
             for task in (drain, force):
                 task.cancel()
             await asyncio.gather(drain, force, return_exceptions=True)
@@ -267,7 +287,7 @@ class Server:
         self._signals += 1
         if self._signals == 1:
             self._stop.set()
-        elif self._signals == 2:
+        elif self._draining and not self._force.is_set():
             self._force.set()
         else:
             os._exit(EXIT_FORCED)
@@ -317,6 +337,9 @@ class Server:
             if not url:
                 settings.data_dir.mkdir(parents=True, exist_ok=True)
                 url = f"sqlite:///{_quoted(settings.data_dir / 'parlour.db')}"
+            database = SqlStore.path_of(url)
+            if database is not None:
+                self._stack.callback(os.close, take_lock(database))
             store = await SqlStore.open(url, self._account.account_sid)
         except OSError as error:
             raise ConfigError(f"cannot make {settings.data_dir}: {error.strerror}") from error
@@ -327,6 +350,12 @@ class Server:
 
     async def _start_media(self) -> MediaNode:
         config = media_config_of(self._settings)
+        for first in (config.port, config.announced_port):
+            if first and first + config.threads - 1 > PORT_MAX:
+                raise ConfigError(
+                    f"{config.threads} media threads need as many ports from {first} on, "
+                    f"and {PORT_MAX} is the last"
+                )
         node = MediaNode(config, rng=self._rng)
         self._stack.push_async_callback(node.close)
         try:
@@ -335,8 +364,10 @@ class Server:
             last = config.port + config.threads - 1
             ports = f"{config.port}" if last == config.port else f"{config.port} to {last}"
             reason = getattr(error, "strerror", None) or error
-            raise ConfigError(f"cannot bind UDP port {ports} for media: {reason}") from error
-        _log.info("media served", port=config.port, threads=config.threads)
+            raise ConfigError(
+                f"cannot bind UDP {config.bind_address} port {ports} for media: {reason}"
+            ) from error
+        _log.info("media served", ports=node.ports, addresses=config.addresses)
         return node
 
     async def _start_webhooks(self, service: RoomService, store: SqlStore) -> None:
@@ -359,14 +390,21 @@ class Server:
         """Serve routes on an address and return the port."""
         app = web.Application()
         app.add_routes(routes)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=HTTP_CLOSE_TIMEOUT)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=HTTP_IDLE_TIMEOUT,
+            shutdown_timeout=HTTP_CLOSE_TIMEOUT,
+        )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, host, port)
         try:
             await site.start()
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        except (OSError, UnicodeError) as error:
+            # A name that does not resolve has a number of its own, and one that cannot has none.
+            number = getattr(error, "errno", None) or 0
+            reason = os.strerror(number) if number > 0 else str(error)
             raise ConfigError(f"cannot serve HTTP on {host} port {port}: {reason}") from error
         self._sites.append(site)
         bound: int = runner.addresses[0][1]
@@ -378,17 +416,27 @@ def _quoted(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3F")
 
 
+def _raise_open_files() -> None:
+    # Distributions leave 1,024 to a process that does not ask for more, and as many clients.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(settings: Settings) -> None:
     """
     Run the server until a signal stops it.
 
     :raises ConfigError: when it cannot start.
     """
+    _raise_open_files()
     rng = random.SystemRandom()
     account, fresh = account_of(settings, rng)
     if fresh:
         print_account(account, settings.data_dir, file=sys.stdout)
     server = Server(settings, account=account, rng=rng)
+    server.heed_signals()
     await server.start()
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     url = settings.public_url or f"http://{host}:{server.http_port}"

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -178,7 +179,7 @@ class Settings(BaseSettings):
         description="Seconds in a minute of a room's timeouts; shorter in development mode only.",
     )
     drain_seconds: float = Field(
-        0.0, ge=0, description="Seconds that SIGTERM leaves to the participants; 0: none."
+        0.0, ge=0, le=86400, description="Seconds that SIGTERM leaves to the participants; 0: none."
     )
     metrics_bind: str = Field(
         "127.0.0.1:9464",
@@ -197,8 +198,17 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-            raise ValueError("must begin with http:// or https:// and have no query")
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError(
+                "must begin with http:// or https:// and have neither a password nor a query"
+            )
+        try:
+            parts = urlsplit(value)
+            fits = not value or (bool(parts.hostname) and parts.port != 0)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("has no host and port that can be")
         return value.rstrip("/")
 
     @field_validator("signaling_path")

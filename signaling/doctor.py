@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from signaling import packages
-from signaling.app import media_config_of
+from signaling.app import OPEN_FILES, media_config_of
 from signaling.config import METRICS_ON_HTTP, Settings, parse_bind
 
 Verdict = Literal["ok", "note", "bad"]
@@ -134,12 +134,13 @@ def _processor() -> Iterator[Finding]:
 
 def _open_files() -> Finding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = soft == resource.RLIM_INFINITY or soft >= FILES_MIN
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    limit = limit if soft == resource.RLIM_INFINITY else max(soft, limit)
+    enough = limit >= FILES_MIN
     return Finding(
         verdict="ok" if enough else "note",
         subject="open files",
-        text=f"limit {soft} (at most {hard})"
-        + ("" if enough else f"; better: ulimit -n {FILES_MIN}"),
+        text=f"up to {limit}" + ("" if enough else f"; better: ulimit -Hn {FILES_MIN}"),
     )
 
 

@@ -59,6 +59,7 @@ class Served:
         self.process = process
         self.data_dir = data_dir
         self.url = ""
+        self.media_ports: list[int] = []
         self.metrics_url = ""
         self.log: list[dict[str, Any]] = []
 
@@ -117,6 +118,7 @@ async def served(data_dir: Path, *flags: str, **settings: str) -> AsyncIterator[
     )
     server = Served(process, data_dir)
     try:
+        server.media_ports = (await server.read_log_until("media served"))["ports"]
         if defaults.get("METRICS_BIND") == (defaults | settings)["METRICS_BIND"]:
             line = await server.read_log_until("metrics served")
             server.metrics_url = f"http://127.0.0.1:{line['port']}/metrics"

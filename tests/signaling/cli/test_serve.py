@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import random
 import signal
 import socket
@@ -80,7 +81,9 @@ async def message_of(socket_: aiohttp.ClientWebSocketResponse, kind: str) -> dic
 
 async def test_server_serves_and_stops(tmp_path: Path) -> None:
     data_dir = tmp_path / "var"
-    async with served(data_dir, "--dev") as server, aiohttp.ClientSession() as http:
+    many = aiohttp.TCPConnector(limit=0)
+    async with served(data_dir, "--dev") as server, aiohttp.ClientSession(connector=many) as http:
+        assert all(server.media_ports)
         for path in ("/livez", "/readyz", "/startupz"):
             assert await status_of(http, server.url + path) == 200
         assert await status_of(http, f"{server.url}/metrics") == 404
@@ -93,7 +96,15 @@ async def test_server_serves_and_stops(tmp_path: Path) -> None:
         room = await asyncio.to_thread(client.video.v1.rooms.create, unique_name="r1")
         assert is_sid(room.sid, "RM")
 
+        # There can be no second server on its database, and that is said in a line.
+        second = await run("serve", settings={"DATA_DIR": str(data_dir), "METRICS_BIND": "off"})
+        assert second.code == 1
+        database, pid = data_dir / "parlour.db", server.process.pid
+        assert second.err == f"parlour: another server uses {database} (process {pid})\n"
+
         alice = await join(http, server, "alice", "r1")
+        # Clients that do not even answer when they are told to go.
+        idle = [await http.ws_connect(f"{server.url}/signaling") for _ in range(200)]
         people = await asyncio.to_thread(client.video.v1.rooms("r1").participants.list)
         assert [participant.identity for participant in people] == ["alice"]
 
@@ -107,6 +118,8 @@ async def test_server_serves_and_stops(tmp_path: Path) -> None:
         assert alice.close_code == 1012
         outcome = await server.ended()
         assert time.monotonic() - began < 5
+        for silent in idle:
+            await silent.close()
         assert outcome.code == 0
         assert account.api_key_secret in outcome.out
         assert "Traceback" not in outcome.err
@@ -232,13 +245,54 @@ async def test_other_used_ports_are_said_too(
         server = Server(load_settings(given), account=account, rng=random.Random(2))
         with pytest.raises(ConfigError, match=f"cannot .*{port}.* in use"):
             await server.start()
-    # What had started already was taken down again.
-    assert _threads() == threads
+    # What had started already was taken down again. The database's thread ends in its own time.
+    async with asyncio.timeout(5):
+        while _threads() != threads:  # noqa: ASYNC110 - nothing else tells it
+            await asyncio.sleep(0.01)
 
 
 def _threads() -> set[str]:
     # Without those of the loop's executor, which end with the loop.
     return {t.name for t in threading.enumerate() if not t.name.startswith("asyncio")}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"media_port": 65535, "media_threads": 2}, "2 media threads .* 65535"),
+        ({"media_announced_port": 65400, "media_threads": 200}, "200 media threads .* 65400"),
+        ({"media_host": "192.0.2.1"}, "cannot bind UDP 192.0.2.1 port 0 .* assign"),
+        ({"http_host": "a" * 300}, "cannot serve HTTP on a+ port 0: "),
+        ({"http_host": "no host"}, "cannot serve HTTP on no host port 0: "),
+    ],
+)
+async def test_what_cannot_be_bound_is_said(
+    tmp_path: Path, given: dict[str, object], said: str
+) -> None:
+    defaults = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "off"}
+    settings = load_settings(defaults | {"data_dir": tmp_path} | given)
+    server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
+    with pytest.raises(ConfigError, match=said):
+        await server.start()
+
+
+async def test_a_signal_during_the_start_stops_the_server_after_it(tmp_path: Path) -> None:
+    given = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "off"}
+    settings = load_settings(given | {"data_dir": tmp_path})
+    server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
+    server.heed_signals()
+    try:
+        starting = asyncio.create_task(server.start())
+        await asyncio.sleep(0)
+        assert not starting.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await starting
+        async with asyncio.timeout(2):
+            await server.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+        await server.close()
 
 
 async def test_malformed_http_gets_no_traceback(tmp_path: Path) -> None:
