@@ -118,8 +118,11 @@ class Recorder:
     async def _pause(self, delay: float) -> None:
         # Never shorter than the first delay: a store that is down is not hammered.
         await asyncio.sleep(RETRY_INITIAL)
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes as its coroutine ends, and
+        # closing would then wait for good.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._flush_wanted(), delay - RETRY_INITIAL)
+            async with asyncio.timeout(delay - RETRY_INITIAL):
+                await self._flush_wanted()
 
     async def _flush_wanted(self) -> None:
         while not self._waiters and not self._closing:
