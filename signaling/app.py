@@ -227,7 +227,11 @@ class Server:
         )
         signaling = SignalingHandler(service=service, tokens=tokens, rng=self._rng)
         whip = WhipEndpoint(service=service, tokens=tokens, rng=self._rng)
-        registry = metrics.make_registry(ParlourCollector(service=service, counters=node.counters))
+        registry = metrics.make_registry(
+            ParlourCollector(
+                service=service, counters=node.counters, media_failed=health.media_failed
+            )
+        )
         routes = [
             *http1.routes(rest),
             web.get(settings.signaling_path, signaling.handle),

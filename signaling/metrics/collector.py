@@ -15,7 +15,10 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from signaling.rooms import LeaveReason
 from signaling.service.join_times import BUCKETS, JoinTimes
+
+from .media import FAMILIES, GAUGES, MICROSECONDS, TEXTS
 
 
 class MetricsService(Protocol):
@@ -35,90 +38,14 @@ class MetricsService(Protocol):
     def connection_count(self) -> int: ...
     @property
     def recorder_backlog(self) -> int: ...
+    @property
+    def recorder_dropped(self) -> int: ...
+    @property
+    def departures(self) -> Mapping[LeaveReason, int]: ...
     def track_counts(self) -> Mapping[str, int]: ...
 
 
-# Counters of the media node that belong to one family, with the label's value for each.
-_FAMILIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    (
-        "parlour_rtp_packets",
-        "RTP packets of accepted streams received, and RTP packets sent.",
-        "direction",
-        {"rtp_in": "inbound", "rtp_out": "outbound"},
-    ),
-    (
-        "parlour_rtp_bytes",
-        "Bytes of those packets.",
-        "direction",
-        {"rtp_bytes_in": "inbound", "rtp_bytes_out": "outbound"},
-    ),
-    (
-        "parlour_datagrams",
-        "UDP datagrams of all protocols.",
-        "direction",
-        {"datagrams_in": "inbound", "datagrams_out": "outbound"},
-    ),
-    (
-        "parlour_datagram_bytes",
-        "Bytes of those datagrams.",
-        "direction",
-        {"bytes_in": "inbound", "bytes_out": "outbound"},
-    ),
-    (
-        "parlour_rtcp_packets",
-        "RTCP compound packets.",
-        "direction",
-        {"rtcp_in": "inbound", "rtcp_out": "outbound"},
-    ),
-    (
-        "parlour_nack",
-        "Generic NACK messages: inbound from subscribers, outbound to publishers.",
-        "direction",
-        {"nacks_in": "inbound", "nacks_out": "outbound"},
-    ),
-    (
-        "parlour_nack_lost_packets",
-        "Packets that those messages report lost.",
-        "direction",
-        {"nacked_packets": "inbound", "requested_packets": "outbound"},
-    ),
-    (
-        "parlour_pli",
-        "Picture loss indications: inbound from subscribers, outbound to publishers.",
-        "direction",
-        {"pli_in": "inbound", "pli_out": "outbound"},
-    ),
-    (
-        "parlour_retransmitted_packets",
-        "Packets sent again, as RTX or as they were.",
-        "form",
-        {"rtx_out": "rtx", "resent_plain": "plain"},
-    ),
-    (
-        "parlour_srtp_refused_packets",
-        "Packets that SRTP refused.",
-        "reason",
-        {
-            "srtp_unauthenticated": "unauthenticated",
-            "srtp_replayed": "replayed",
-            "srtp_unvalidated": "unvalidated_address",
-            "srtp_without_keys": "without_keys",
-        },
-    ),
-    (
-        "parlour_stun",
-        "STUN binding requests by what became of them.",
-        "result",
-        {
-            "stun_successes": "success",
-            "stun_errors": "error",
-            "stun_unauthenticated": "unauthenticated",
-            "stun_ignored": "ignored",
-        },
-    ),
-)
-# All others appear by their own names, so that a new counter is seen without a change here.
-_GROUPED = {name for *_, labels in _FAMILIES for name in labels}
+_GROUPED = {name for *_, labels in FAMILIES for name in labels}
 
 
 class ParlourCollector(Collector):
@@ -126,17 +53,28 @@ class ParlourCollector(Collector):
     Collects on the thread that scrapes, which must be the event loop's.
 
     :param counters: Returns the media node's counters.
+    :param media_failed: Tells whether a data plane stopped by itself.
     """
 
     def __init__(
-        self, *, service: MetricsService, counters: Callable[[], Mapping[str, int]]
+        self,
+        *,
+        service: MetricsService,
+        counters: Callable[[], Mapping[str, int]],
+        media_failed: Callable[[], bool],
     ) -> None:
         self._service = service
         self._counters = counters
+        self._media_failed = media_failed
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric as it is now."""
         yield from self._collect_service()
+        yield GaugeMetricFamily(
+            "parlour_media_failed",
+            "1 once a data plane stopped by itself, which only a restart mends.",
+            value=int(self._media_failed()),
+        )
         yield from self._collect_media(self._counters())
 
     def _collect_service(self) -> Iterator[Metric]:
@@ -161,6 +99,11 @@ class ParlourCollector(Collector):
             "Rows that wait to be written to the store.",
             value=service.recorder_backlog,
         )
+        yield CounterMetricFamily(
+            "parlour_recorder_dropped_rows",
+            "Rows that were lost, because too many waited or the store refused them.",
+            value=service.recorder_dropped,
+        )
         yield GaugeMetricFamily(
             "parlour_draining", "1 while new joins are refused.", value=int(service.draining)
         )
@@ -170,18 +113,31 @@ class ParlourCollector(Collector):
         for code, count in sorted(service.refused_joins.items()):
             refused.add_metric([str(code)], count)
         yield refused
+        left = CounterMetricFamily(
+            "parlour_participants_left", "Participants that left, by why.", labels=["reason"]
+        )
+        for reason in LeaveReason:
+            left.add_metric([reason.value.replace("-", "_")], service.departures[reason])
+        yield left
         yield _join_times(service.join_times)
 
     def _collect_media(self, counters: Mapping[str, int]) -> Iterator[Metric]:
-        for name, text, label, values in _FAMILIES:
+        for name, text, label, values in FAMILIES:
             family = CounterMetricFamily(name, text, labels=[label])
             for counter, value in values.items():
                 if counter in counters:
                     family.add_metric([value], counters[counter])
             yield family
         for counter, count in sorted(counters.items()):
-            if counter not in _GROUPED:
-                text = f"The media node's counter {counter}."
+            if counter in _GROUPED:
+                continue
+            if counter in GAUGES:
+                yield GaugeMetricFamily(f"parlour_media_{counter}", GAUGES[counter], value=count)
+            elif counter in MICROSECONDS:
+                name, text = MICROSECONDS[counter]
+                yield CounterMetricFamily(name, text, value=count / 1e6)
+            else:
+                text = TEXTS.get(counter, f"The media node's counter {counter}.")
                 yield CounterMetricFamily(f"parlour_media_{counter}", text, value=count)
 
 

@@ -17,6 +17,7 @@ from signaling.ids import is_sid, new_room_sid
 from signaling.rooms import (
     CompletionReason,
     LeaveReason,
+    ParticipantDisconnected,
     RestoredRoom,
     Room,
     RoomEvent,
@@ -81,6 +82,8 @@ class RoomService:
         """From the client's request to the answer, for metrics."""
         self.refused_joins: Counter[int] = Counter()
         """Joins that were refused, by code."""
+        self.departures: Counter[LeaveReason] = Counter()
+        """Participants that left, by why."""
         self.observers: list[Callable[[LiveRoom, RoomEvent], None]] = []
         """Called with each domain event, in order: webhooks and metrics."""
         self._store = store
@@ -180,6 +183,11 @@ class RoomService:
     def recorder_backlog(self) -> int:
         """Return the number of rows that are not in the store yet."""
         return self._recorder.backlog
+
+    @property
+    def recorder_dropped(self) -> int:
+        """Return the number of rows that were lost."""
+        return self._recorder.dropped
 
     @property
     def connection_count(self) -> int:
@@ -452,6 +460,8 @@ class RoomService:
             self._emptied.set()
 
     def _room_event(self, live: LiveRoom, event: RoomEvent) -> None:
+        if isinstance(event, ParticipantDisconnected):
+            self.departures[event.reason] += 1
         for observer in self.observers:
             observer(live, event)
 

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -6,7 +7,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from router._fastpath.counters import NAMES
+from router._fastpath.plane import DataPlane
 from signaling.metrics import ParlourCollector, make_registry, routes
+from signaling.metrics.media import FAMILIES, GAUGES, MICROSECONDS, TEXTS
+from signaling.rooms import LeaveReason
 from signaling.service.join_times import JoinTimes
 
 
@@ -21,6 +25,8 @@ class Facts:
     participant_count: int = 5
     connection_count: int = 4
     recorder_backlog: int = 1
+    recorder_dropped: int = 6
+    departures: Counter[LeaveReason] = field(default_factory=Counter)
 
     def track_counts(self) -> dict[str, int]:
         return {"audio": 3, "video": 2, "data": 0}
@@ -30,7 +36,9 @@ async def scrape(
     facts: Facts, counters: dict[str, int]
 ) -> tuple[dict[tuple[str, str], float], str]:
     app = web.Application()
-    collector = ParlourCollector(service=facts, counters=lambda: counters)
+    collector = ParlourCollector(
+        service=facts, counters=lambda: counters, media_failed=lambda: True
+    )
     app.add_routes(routes(make_registry(collector)))
     async with TestClient(TestServer(app)) as client:
         answer = await client.get("/metrics")
@@ -50,6 +58,7 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     facts.join_times.observe(0.04)
     facts.join_times.observe(99.0)
     facts.refused_joins[53105] += 2
+    facts.departures[LeaveReason.SESSION_EXPIRED] += 4
     counters = {"rtp_in": 100, "rtp_out": 900, "rtp_bytes_out": 9000, "pli_in": 7, "nacks_out": 3}
     samples, _ = await scrape(facts, counters)
     assert samples["parlour_rooms", ""] == 2
@@ -68,14 +77,39 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     assert samples["parlour_join_seconds_bucket", "+Inf"] == 3
     assert samples["parlour_join_seconds_count", ""] == 3
     assert samples["parlour_join_seconds_sum", ""] == 99.07
+    assert samples["parlour_recorder_dropped_rows_total", ""] == 6
+    assert samples["parlour_participants_left_total", "session_expired"] == 4
+    assert samples["parlour_participants_left_total", "left"] == 0
+    assert samples["parlour_media_failed", ""] == 1
     assert "process_resident_memory_bytes" in {name for name, _ in samples}
 
 
 async def test_every_counter_of_the_plane_is_shown_once() -> None:
-    counters = {name: number + 1000 for number, name in enumerate(NAMES)}
+    plane = DataPlane(max_transports=4, max_streams=4, max_slots=4)
+    counters = {name: number + 1000 for number, name in enumerate(plane.counters())}
+    assert counters.keys() >= set(NAMES)
     samples, text = await scrape(Facts(), counters)
     shown = Counter(value for (name, _), value in samples.items() if name.startswith("parlour_"))
     for name, value in counters.items():
-        assert shown[value] == 1, name
+        assert shown[value if name not in MICROSECONDS else value / 1e6] == 1, name
     # Each family that groups counters names counters which the plane has.
     assert text.count('direction="inbound"') == text.count('direction="outbound"') == 8
+    known = {name for *_, labels in FAMILIES for name in labels} | GAUGES.keys()
+    known |= MICROSECONDS.keys() | TEXTS.keys()
+    assert known <= counters.keys()
+
+
+async def test_names_follow_the_conventions_of_prometheus() -> None:
+    plane = DataPlane(max_transports=4, max_streams=4, max_slots=4)
+    _, text = await scrape(Facts(), plane.counters())
+    for family in text_string_to_metric_families(text):
+        if not family.name.startswith("parlour_"):
+            continue
+        assert family.documentation.endswith("."), family.name
+        # Base units only; what can fall is no counter, and says so by its name.
+        assert not re.search(r"_(us|ms|microseconds|milliseconds|kilobytes)(_|$)", family.name)
+        assert family.type in ("counter", "gauge", "histogram"), family.name
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
+    assert "# TYPE parlour_media_transports gauge" in text
+    assert "# TYPE parlour_media_busy_seconds_total counter" in text
