@@ -89,8 +89,13 @@ class Clients:
         publishes: bool = True,
         heartbeat: float = 5.0,
         token: str | None = None,
+        number: int | None = None,
     ) -> Participant:
-        """Return a participant who has yet to join."""
+        """
+        Return a participant who has yet to join.
+
+        :param number: What the media is stamped with; by default nobody else's.
+        """
         participant = Participant(
             self.http,
             self.peer(via=via),
@@ -101,7 +106,7 @@ class Clients:
             heartbeat=heartbeat,
         )
         self._last_number += 1
-        participant.number = self._last_number
+        participant.number = self._last_number if number is None else number
         if publishes:
             participant.microphone = OpusEncoder(participant.number, AudioSettings(), self.rng)
             participant.camera = Vp8Encoder(participant.number, video or VideoSettings(), self.rng)
