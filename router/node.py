@@ -61,7 +61,8 @@ FREE_INTERVAL = 0.05
 """Seconds after which a plane that could not be told of a closed peer is told again."""
 CERTIFICATE_BACKDATING = timedelta(days=1)
 CERTIFICATE_LIFETIME = timedelta(days=365)
-_STREAM_EVENTS = (fastpath.EVENT_STREAM_STARTED, fastpath.EVENT_BYE)
+# A BYE changes nothing: descriptions say what ends. Nobody waits for a slot to start.
+_UNUSED_EVENTS = (fastpath.EVENT_BYE, fastpath.EVENT_SLOT_STARTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +404,9 @@ class MediaNode:
         touched: dict[PeerId, _Peer] = {}
         for event in shard.plane.next_events(EVENTS_PER_WAKE):
             kind, identifier = event[:2]
-            if kind in _STREAM_EVENTS:
+            if kind in _UNUSED_EVENTS:
+                continue
+            if kind == fastpath.EVENT_STREAM_STARTED:
                 identifier = shard.stream_transports.get(identifier, 0)
             peer = self._by_transport.get((shard.index, identifier))
             if peer is not None:
@@ -538,8 +541,12 @@ class MediaNode:
     def _point(self, slot: SlotState, state: _SourceState) -> None:
         assert state.media is not None
         stream = state.media.preferred
+        stream_id = stream.stream_id if stream is not None else 0
+        if slot.stream_id == stream_id:
+            return  # To bind again would wait for a key frame again.
         shard = state.owner.connection.shard
-        shard.command(shard.plane.bind_slot(slot.slot_id, stream.stream_id if stream else 0))
+        shard.command(shard.plane.bind_slot(slot.slot_id, stream_id))
+        slot.stream_id = stream_id
 
     def _assign_waiting(self, peer: _Peer) -> None:
         for binding in peer.connection.slots.waiting():
@@ -587,7 +594,8 @@ class MediaNode:
         slot = peer.connection.slots.release(source_id)
         if slot is not None:
             # Should the ring be full, the slot goes on until it is pointed elsewhere.
-            peer.connection.shard.plane.bind_slot(slot.slot_id, 0)
+            if peer.connection.shard.plane.bind_slot(slot.slot_id, 0):
+                slot.stream_id = 0
             # Somebody may have waited for exactly this slot.
             self._assign_waiting(peer)
 

@@ -475,7 +475,7 @@ cdef class DataPlane:
         bint video,
     ) except -1:
         cdef plane_command *command
-        if ssrc == rtx_ssrc:
+        if rtx_ssrc and ssrc == rtx_ssrc:
             raise ValueError(f"ssrc and rtx_ssrc are both {ssrc}")
         command = self._begin(kind, id)
         if command == NULL:

@@ -263,6 +263,7 @@ class PeerConnection:
                 transport_cc=tables.transport_cc,
                 remb=tables.remb,
                 cname=self._cname.encode(),
+                reduced_size=negotiator.rtcp_rsize,
                 extmap_allow_mixed=negotiator.extmap_allow_mixed,
             )
         )
@@ -316,7 +317,3 @@ class PeerConnection:
 
     def _command(self, accepted: bool) -> None:
         self.shard.command(accepted)
-
-
-def _plane_credentials(credentials: IceCredentials) -> tuple[bytes, bytes]:
-    return credentials.username_fragment.encode(), credentials.password.encode()

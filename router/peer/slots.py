@@ -37,6 +37,8 @@ class SlotState:
     kind: MediaKind
     receiver_id: str
     binding: Binding | None = None
+    stream_id: int = 0
+    """The stream that the plane forwards on it; 0 for none."""
 
 
 class SlotTable:

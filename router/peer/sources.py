@@ -1,8 +1,9 @@
 """
 What a peer sends, as its descriptions tell it: media sources and their RTP streams.
 
-An RTP stream lives as long as its peer: Chromium takes up the same SSRC when an m-section is used
-again, and its SRTP roll-over counter goes on. So streams outlive sources, up to a bound.
+RTP streams outlive their sources for a while: Chromium takes up the same SSRC when an m-section is
+used again, and what is under way then must not be taken for something new. The SRTP roll-over
+counters of all streams that a peer ever had are kept by the data plane.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,14 @@ from router.node_events import MediaKind, PeerId, Source, SourceId
 from router.plane.shard import PlaneShard
 from router.sdp.negotiated import InboundMedia
 
-MAX_STREAMS = 128
-"""RTP streams that one peer may have, retired ones included."""
+MAX_STREAMS = 64
+"""RTP streams that one peer may have, retired ones included; each may cost half a megabyte."""
+
+MAX_RETIRED_STREAMS = 16
+"""RTP streams without a source."""
+
+MAX_STREAMS_OF_SOURCE = 8
+"""RTP streams of one source, announced or not: simulcast, and what came before it."""
 
 
 @dataclass(slots=True)
@@ -111,6 +118,8 @@ class SourceTable:
             if wanted and wanted != known.streams:
                 known.streams = wanted
                 changes.restreamed.append(known)
+        while len(self._streams) > MAX_RETIRED_STREAMS and self._retire_one(MAX_RETIRED_STREAMS):
+            pass
         return changes
 
     def discovered(self, ssrc: int, mid: str, *, is_rtx: bool) -> MediaSource | None:
@@ -123,7 +132,7 @@ class SourceTable:
         """
         if is_rtx:
             repaired = self._by_mid.get(mid)
-            if repaired is not None and len(repaired.streams) == 1:
+            if ssrc not in self._streams and repaired is not None and len(repaired.streams) == 1:
                 self._set_rtx(repaired.streams[0], ssrc)
             return None
         if mid:
@@ -132,6 +141,8 @@ class SourceTable:
             silent = [source for source in self._by_mid.values() if not source.streams]
             source = silent[0] if len(silent) == 1 else None
         if source is None or any(stream.ssrc == ssrc for stream in source.streams):
+            return None
+        if len(source.streams) >= MAX_STREAMS_OF_SOURCE:
             return None
         stream = self._stream(ssrc, 0, source)
         if stream is None:
@@ -156,6 +167,8 @@ class SourceTable:
         self._by_mid.clear()
 
     def _stream(self, ssrc: int, rtx_ssrc: int, owner: MediaSource) -> RtpStream | None:
+        if rtx_ssrc == ssrc:
+            rtx_ssrc = 0  # A stream cannot repair itself.
         stream = self._streams.get(ssrc)
         if stream is not None:
             if rtx_ssrc and stream.rtx_ssrc != rtx_ssrc:
@@ -181,13 +194,14 @@ class SourceTable:
         stream.rtx_ssrc = rtx_ssrc
         self._shard.command(self._shard.plane.set_stream_rtx(stream.stream_id, rtx_ssrc))
 
-    def _retire_one(self) -> bool:
+    def _retire_one(self, keep: int = 0) -> bool:
+        """Drop the oldest stream without a source, if there are more than ``keep``."""
         used = {stream.ssrc for source in self._by_mid.values() for stream in source.streams}
-        for ssrc, stream in self._streams.items():
-            if ssrc not in used:
-                self._drop(stream)
-                return True
-        return False
+        retired = [stream for ssrc, stream in self._streams.items() if ssrc not in used]
+        if len(retired) <= keep:
+            return False
+        self._drop(retired[0])
+        return True
 
     def _drop(self, stream: RtpStream) -> None:
         del self._streams[stream.ssrc]

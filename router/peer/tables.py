@@ -52,6 +52,8 @@ def media_tables(
     for number, payload_type in payload_types.items():
         if payload_type.apt is None:
             codec = shard.codec_number(payload_type.codec)
+            if codec == 0:
+                continue
             payload_in[number] = codec
             if payload_out[codec] == plane.PAYLOAD_NONE:
                 payload_out[codec] = number
@@ -60,6 +62,8 @@ def media_tables(
             if repaired is None:
                 continue
             codec = shard.codec_number(repaired.codec)
+            if codec == 0:
+                continue
             payload_in[number] = codec | plane.PAYLOAD_RTX
             if rtx_out[codec] == plane.PAYLOAD_NONE:
                 rtx_out[codec] = number

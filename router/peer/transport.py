@@ -108,8 +108,10 @@ class PeerTransport:
         self._is_client = False
         self._sctp: SctpParameters | None = None
         self._channels: DataChannelTransport | None = None
+        self._ours: dict[str, ChannelParameters] = {}
+        """Channels of ours that should be open, by label."""
         self._wanted: dict[str, ChannelParameters] = {}
-        """Channels of ours that wait for the association, by label."""
+        """Those of them that wait for the association."""
         self._outbound: dict[str, int] = {}
         """Channel ids of ours by label."""
         self._inbound: dict[int, SourceId] = {}
@@ -139,12 +141,13 @@ class PeerTransport:
 
     def open_channel(self, label: str, parameters: ChannelParameters, now: float) -> None:
         """Open a data channel towards the peer, as soon as there is an association."""
-        self._wanted[label] = parameters
+        self._ours[label] = self._wanted[label] = parameters
         self._open_wanted(now)
         self._flush(now)
 
     def close_channel(self, label: str, now: float) -> None:
         """Close a channel that was opened with ``open_channel``."""
+        self._ours.pop(label, None)
         self._wanted.pop(label, None)
         channel_id = self._outbound.pop(label, None)
         if channel_id is not None and self._channels is not None:
@@ -261,6 +264,7 @@ class PeerTransport:
             self._events.append(DataSourceRemoved(source_id=source_id))
         self._inbound.clear()
         self._outbound.clear()
+        self._wanted = dict(self._ours)  # for the next association
         self._channels = None
 
     def _flush(self, now: float) -> None:

@@ -1,7 +1,8 @@
 """Numbers for codecs: what one peer sends as payload type 96 another receives as 120."""
 
+from dataclasses import replace
+
 from router._fastpath import plane
-from router.errors import DataPlaneError
 from router.sdp.codecs import Codec
 
 MAX_CODECS = 63
@@ -21,7 +22,12 @@ def payload_format(codec: Codec) -> int:
 
 
 class CodecTable:
-    """One numbering of codecs, 1 to 63, the same for all peers of a data plane."""
+    """
+    One numbering of codecs, 1 to 63, the same for all peers of a data plane.
+
+    Numbers are never given back. Names are compared without regard to case (RFC 4855 section 3),
+    which peers choose, so that the number of codecs is that of the configured preferences.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[Codec, int] = {}
@@ -30,14 +36,14 @@ class CodecTable:
         """
         Return the codec's number and whether it is new.
 
-        :raises DataPlaneError: when 63 codecs are known. Peers choose from a fixed list of
-            preferences, so they cannot make this happen.
+        :return: Number 0, for a codec that is not forwarded, when 63 others are known.
         """
+        codec = replace(codec, name=codec.name.lower())
         number = self._numbers.get(codec)
         if number is not None:
             return number, False
         if len(self._numbers) == MAX_CODECS:
-            raise DataPlaneError(f"all {MAX_CODECS} codec numbers are in use")
+            return 0, False
         number = len(self._numbers) + 1
         self._numbers[codec] = number
         return number, True

@@ -47,7 +47,7 @@ class PlaneShard:
         return sum(self.groups.values())
 
     def codec_number(self, codec: Codec) -> int:
-        """Return the number of a codec, described to the plane when it is new."""
+        """Return the number of a codec, described to the plane when it is new; 0 without room."""
         number, is_new = self.codecs.number(codec)
         if is_new:
             self.command(self.plane.define_codec(number, payload_format(codec), codec.clock_rate))
@@ -141,13 +141,19 @@ class PlaneShards:
             shard.plane.close()
 
     def acquire(self, group: Hashable) -> PlaneShard:
-        """Return the plane of a group, the least loaded one for a new group, and count a peer."""
+        """
+        Return the plane of a group, the least loaded one for a new group, and count a peer.
+
+        :raises DataPlaneError: when the group's plane has stopped, or all have.
+        """
         shard = next((s for s in self._shards if group in s.groups), None)
+        alive = [s for s in self._shards if s.failure is None]
+        if not alive:
+            raise DataPlaneError("no data plane is running")
         if shard is None:
-            alive = [s for s in self._shards if s.failure is None]
-            if not alive:
-                raise DataPlaneError("no data plane is running")
             shard = min(alive, key=lambda s: s.load)
+        elif shard.failure is not None:
+            raise DataPlaneError("the data plane of this group has stopped")
         shard.groups[group] = shard.groups.get(group, 0) + 1
         return shard
 

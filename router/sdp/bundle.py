@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.errors import NegotiationError
 
-from .attributes import Setup, TransportAttributes
+from .attributes import Fingerprint, Setup, TransportAttributes
 from .negotiated import RemoteTransport, TransportChange
 
 if TYPE_CHECKING:
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 MAX_MID_LENGTH = 16
 """Longest mid, in characters: what a one-byte header extension carries (RFC 8285 section 4.2)."""
 
-HASH_FUNCTIONS = frozenset({"sha-256", "sha-384", "sha-512"})
-"""Hash functions of fingerprints that are accepted; RFC 8122 section 5 makes the rest obsolete."""
+HASH_LENGTHS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+"""
+Hash functions of fingerprints that are accepted, with the bytes of their hashes; RFC 8122 section 5
+makes the rest obsolete.
+"""
 
 
 def bundled_mids(description: SessionDescription) -> tuple[str, ...]:
@@ -60,12 +63,17 @@ def read_remote_transport(
         raise NegotiationError("the bundle has no a=ice-ufrag and a=ice-pwd")
     if not transport.fingerprints:
         raise NegotiationError("the bundle has no a=fingerprint: DTLS is required")
-    if not any(hashed.algorithm in HASH_FUNCTIONS for hashed in transport.fingerprints):
+    if not any(map(_can_be_checked, transport.fingerprints)):
         raise NegotiationError("no a=fingerprint uses SHA-256, SHA-384 or SHA-512")
     if transport.setup is Setup.HOLDCONN:
         raise NegotiationError("a=setup:holdconn is not supported")
     candidates = next((media.candidates for media in sections if media.candidates), ())
     return transport, candidates
+
+
+def _can_be_checked(fingerprint: Fingerprint) -> bool:
+    length = HASH_LENGTHS.get(fingerprint.algorithm)
+    return length is not None and len(fingerprint.value) == 3 * length - 1
 
 
 def _first_transport(

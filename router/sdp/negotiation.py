@@ -156,6 +156,11 @@ class Negotiator:
         return self._agreed.extmap_allow_mixed
 
     @property
+    def rtcp_rsize(self) -> bool:
+        """Whether all sections in use agree on reduced-size RTCP (RFC 5506)."""
+        return self._rtcp_rsize
+
+    @property
     def feedback(self) -> Mapping[int, Feedback]:
         """RTCP feedback by payload type, as far as all sections in use agree on it."""
         return self._feedback
@@ -174,6 +179,8 @@ class Negotiator:
         self._payload_types = MappingProxyType(dict(table))
         self._extensions = MappingProxyType(dict(agreed.tables.extensions))
         self._sctp = next((item.sctp for item in live if item.sctp is not None), None)
+        media = [section for section in live if section.is_media]
+        self._rtcp_rsize = bool(media) and all(section.rtcp_rsize for section in media)
         common: dict[int, set[str]] = {}
         for section in live:
             for number, values in section.feedback.items():

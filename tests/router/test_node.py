@@ -287,6 +287,25 @@ async def test_data_channels_are_forwarded(
     await watched.wait_for(SourceRemoved, source=added.source)
 
 
+async def test_what_is_forwarded_already_is_not_begun_anew(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    sources = await publish(watched, connections)
+    viewer = connection_of(connections)
+    viewer.addTransceiver("video", "recvonly")
+    viewer_id = node.create_peer(group="room")
+    await negotiate(node, viewer_id, viewer)
+    receiver_id = node.subscribe(viewer_id, sources["video"].source_id)
+    await watched.wait_for(PeerConnected, peer_id=viewer_id)
+    await asyncio.sleep(0.1)
+    before = node.counters()["commands"]
+    # Each bind would wait for a key frame.
+    assert node.subscribe(viewer_id, sources["video"].source_id) == receiver_id
+    await asyncio.sleep(0.1)
+    assert node.counters()["commands"] - before <= 1  # a DTLS datagram perhaps
+
+
 async def test_closing_peers_frees_everything(
     watched: Watched, connections: list[RTCPeerConnection]
 ) -> None:
