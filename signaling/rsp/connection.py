@@ -180,7 +180,7 @@ class RspConnection:
             return
         try:
             match body:
-                case Ice():
+                case Ice() if self._link is None:
                     self._receive_ice(body)
                 case Connect() if self._link is None:
                     await self._receive_connect(body)
@@ -220,13 +220,14 @@ class RspConnection:
 
     def _receive_sync(self, sync: Sync) -> None:
         config = self._service.config
-        self._tokens.verify(
+        token = self._tokens.verify(
             sync.token,
             self._clock.utc_now(),
             allow_expired=config.accept_expired_token_on_resume,
         )
         link = self._sessions.get(sync.session)
-        if link is None:
+        # Somebody else's session is as unknown as one that has expired.
+        if link is None or link.session.identity != token.identity:
             raise ApiError.of(ErrorCode.PARTICIPANT_NOT_FOUND)
         self._link = link
         link.resume(sync, self)

@@ -134,7 +134,8 @@ class RspSession:
         self._participant = participant
         self._options = options
         self._state = SessionState.JOINING
-        self._events: deque[SessionEvent] = deque()
+        # A description is judged only when its turn comes: those before it change what it means.
+        self._events: deque[SessionEvent | PeerConnectionIn] = deque()
         self._messages: list[Struct] = []
         self._negotiation: PeerNegotiation | None = None
         self._descriptions: list[DescriptionOut] = []
@@ -154,6 +155,11 @@ class RspSession:
     def participant_sid(self) -> str:
         """Return whose session it is."""
         return self._participant.sid
+
+    @property
+    def identity(self) -> str:
+        """Return who the participant is."""
+        return self._participant.identity
 
     @property
     def may_offer(self) -> bool:
@@ -224,31 +230,27 @@ class RspSession:
     ) -> None:
         if participant is not None:
             self._events.append(TracksReceived(participant=participant))
-        for entry in entries:
-            self._receive_peer_connection(entry)
+        # Entries without a description bring candidates: we are ICE-lite and wait for the checks.
+        self._events += (entry for entry in entries if entry.description is not None)
 
-    def _receive_peer_connection(self, entry: PeerConnectionIn) -> None:
+    def _judge(self, entry: PeerConnectionIn) -> SessionEvent | None:
         description = entry.description
-        if description is None:
-            # Candidates: we are ICE-lite and wait for the client's checks.
-            return
+        assert description is not None
         negotiation = self._negotiation
         if negotiation is None or (
             negotiation.is_closed and entry.id != negotiation.peer_connection_id
         ):
             negotiation = self._negotiation = PeerNegotiation(entry.id)
-        if entry.id != negotiation.peer_connection_id:
-            self.ignored += 1
-            return
-        match negotiation.receive(description):
-            case OfferToAnswer(revision=revision, sdp=sdp):
-                self._events.append(OfferReceived(revision=revision, sdp=sdp))
-            case AnswerToApply(sdp=sdp):
-                self._events.append(AnswerReceived(sdp=sdp))
-            case ClosedByClient():
-                self._events.append(PeerConnectionClosed())
-            case _:
-                self.ignored += 1
+        if entry.id == negotiation.peer_connection_id:
+            match negotiation.receive(description):
+                case OfferToAnswer(revision=revision, sdp=sdp):
+                    return OfferReceived(revision=revision, sdp=sdp)
+                case AnswerToApply(sdp=sdp):
+                    return AnswerReceived(sdp=sdp)
+                case ClosedByClient():
+                    return PeerConnectionClosed()
+        self.ignored += 1
+        return None
 
     # What media and room say.
 
@@ -327,8 +329,17 @@ class RspSession:
         return messages
 
     def next_event(self) -> SessionEvent | None:
-        """Return the next event and forget it, or None when there is none."""
-        return self._events.popleft() if self._events else None
+        """
+        Return the next event and forget it, or None when there is none.
+
+        Carry it out before the next one is asked for.
+        """
+        while self._events:
+            event = self._events.popleft()
+            found = self._judge(event) if isinstance(event, PeerConnectionIn) else event
+            if found is not None:
+                return found
+        return None
 
     # Time. It stands still while no socket is attached: the room's grace period runs then.
 

@@ -516,3 +516,5 @@ def check_room_name(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise ApiError.of(ErrorCode.ROOM_NAME_CHARACTERS_INVALID) from None
+    if "\0" in name:
+        raise ApiError.of(ErrorCode.ROOM_NAME_CHARACTERS_INVALID)

@@ -113,6 +113,7 @@ async def test_rooms_refuse_with_their_codes() -> None:
         assert await refusal(w, connect_body("bob", "RM" + "0" * 32)) == 53106
         assert await refusal(w, connect_body("bob", "")) == 53100
         assert await refusal(w, connect_body("bob", "x" * 129)) == 53101
+        assert await refusal(w, connect_body("bob", "a\0b")) == 53102
         assert await refusal(w, connect_body("bob", sdp="refuse")) == 53403
         await w.harness.service.complete_room(alice.room_sid)
         assert await refusal(w, connect_body("bob", alice.room_sid)) == 53118
@@ -374,6 +375,33 @@ async def test_stale_offers_and_foreign_answers_are_ignored() -> None:
             }
         )
         assert alice.take() == []
+        assert len(w.harness.node.peers) == 1
+
+
+async def test_descriptions_that_come_together_are_judged_one_after_the_other() -> None:
+    async with world() as w:
+        alice = w.client("alice")
+        await alice.connect("r1", track("a1"))
+
+        async def send(*entries: tuple[str, str, int]) -> list[tuple[str, int, str | None]]:
+            await alice.send(
+                alice.update_body()
+                | {
+                    "peer_connections": [
+                        {"id": name, "description": {"type": kind, "revision": n, "sdp": "sdp"}}
+                        for name, kind, n in entries
+                    ]
+                }
+            )
+            return descriptions(alice.take())
+
+        mine = "pc-alice"
+        answers = await send((mine, "offer", 3), (mine, "offer", 2), (mine, "offer", 3))
+        assert answers == [("answer", 3, "answer to sdp")]
+        assert [n for _, n, _ in await send((mine, "offer", 4), (mine, "offer", 5))] == [4, 5]
+        # The second peer connection has revisions of its own.
+        both = await send((mine, "offer", 9), (mine, "close", 9), ("other", "offer", 1))
+        assert both[-1] == ("answer", 1, "answer to sdp")
         assert len(w.harness.node.peers) == 1
 
 
@@ -691,6 +719,28 @@ async def test_a_session_that_has_expired_cannot_be_resumed() -> None:
         await alice.resume()
         (error,) = alice.take()
         assert (error["type"], error["code"]) == ("error", 53204)
+
+
+async def test_a_session_is_resumed_only_by_its_own_identity() -> None:
+    async with world() as w:
+        alice, mallory = w.client("alice"), w.client("mallory")
+        await alice.connect("r1")
+        mallory.session = alice.session
+        await mallory.resume()
+        assert [body["code"] for body in mallory.take()] == [53204]
+        await alice.update(track("a1"))
+        assert merged(alice.take())["published"]["revision"] == 2
+
+
+async def test_ice_servers_are_not_asked_for_twice() -> None:
+    async with world() as w:
+        alice = w.client("alice")
+        await alice.connect("r1")
+        # Refusing its token would leave a participant behind a socket that says nothing more.
+        await alice.send({"type": "ice", "version": 1, "token": "badToken"})
+        assert alice.take() == []
+        await alice.update(track("a1"))
+        assert merged(alice.take())["published"]["revision"] == 2
 
 
 async def test_a_page_that_was_closed_has_a_shorter_grace() -> None:

@@ -72,7 +72,8 @@ async def act(w: Any, client: Watched, rng: random.Random) -> None:
             )
         return
     tracks = [track(f"t{rng.randrange(6)}", rng.choice(KINDS)) for _ in range(rng.randrange(4))]
-    match rng.randrange(10):
+    node = w.harness.node
+    match rng.randrange(13):
         case 0:
             await client.drop(rng.choice([1000, 1001, 1006, 3001]))
         case 1 | 2:
@@ -89,8 +90,32 @@ async def act(w: Any, client: Watched, rng: random.Random) -> None:
         case 7:
             await client.send_frame(rng.choice(["", "{", '{"type":"hello"}', '{"type":"bye"}']))
         case 8:
-            for peer_id in list(w.harness.node.peers)[:1]:
-                rng.choice([w.harness.node.failed, w.harness.node.connected])(peer_id)
+            for peer_id in list(node.peers)[:1]:
+                rng.choice([node.failed, node.connected])(peer_id)
+        case 9:
+            # Several at a time, which no client sends: also for a peer connection of another name.
+            client.revision += 1
+            client.tracks = tracks
+            entries = [
+                {
+                    "id": rng.choice([f"pc-{client.identity}"] * 3 + ["another"]),
+                    "description": {
+                        "type": rng.choice(["offer", "offer", "answer", "close"]),
+                        "revision": rng.randrange(8),
+                        "sdp": "sdp",
+                    },
+                }
+                for _ in range(rng.randrange(1, 5))
+            ]
+            await client.send(client.update_body() | {"peer_connections": entries})
+        case 10:
+            calls = ("create_peer", "handle_offer", "handle_answer", "create_offer", "subscribe")
+            node.overloaded = {rng.choice(calls)} if rng.random() < 0.5 else set()
+        case 11:
+            for peer_id, peer in node.peers.items():
+                for receiver_id in list(peer.subscriptions.values())[:1]:
+                    if receiver_id is not None:
+                        node.lose_receiver(peer_id, receiver_id)
         case _:
             await client.send_frame({"type": "heartbeat"})
 
