@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from twilio.rest import Client
 
+from router.node import MediaNode
 from signaling.app import Server
 from signaling.auth.account import make_account
 from signaling.config import load_settings
@@ -293,6 +294,29 @@ async def test_a_signal_during_the_start_stops_the_server_after_it(tmp_path: Pat
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(number)
         await server.close()
+
+
+async def test_probes_and_metrics_tell_of_a_data_plane_that_stopped(tmp_path: Path) -> None:
+    given = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "http"}
+    settings = load_settings(given | {"data_dir": tmp_path})
+    server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
+    await server.start()
+    url = f"http://127.0.0.1:{server.http_port}"
+    async with aiohttp.ClientSession() as http:
+        for expected in (200, 503):
+            for path in ("/livez", "/readyz"):
+                assert await status_of(http, url + path) == expected
+            async with http.get(f"{url}/metrics") as answer:
+                failed = f"parlour_media_failed {float(expected == 503)}"
+                assert failed in (await answer.text()).splitlines()
+            assert server.service is not None
+            node = server.service.node
+            assert isinstance(node, MediaNode)
+            assert node._shards is not None
+            # What the plane's thread does when its loop ends.
+            node._plane_failed(next(iter(node._shards)), OSError("gone"))
+            await asyncio.sleep(0)
+    await server.close()
 
 
 async def test_malformed_http_gets_no_traceback(tmp_path: Path) -> None:
