@@ -285,12 +285,11 @@ class ClientCore:
         via = self._config.via
         if via is not None:
             return [f"candidate:1 1 udp 2130706431 {via.host} {via.port} typ host"]
-        loopback = self._local.host in ("127.0.0.1", "::1")
+        # A socket that is bound to loopback reaches nothing else.
         return [
             text
             for text in server.candidates
-            # A socket that is bound to loopback reaches nothing else.
-            if not loopback or parse_candidate(text).host in ("127.0.0.1", "::1")
+            if not _is_loopback(self._local.host) or _is_loopback(parse_candidate(text).host)
         ]
 
     def _drop_association(self) -> None:
@@ -379,3 +378,7 @@ class ClientCore:
         path = self.ice.selected_path
         if path is not None:
             self._outgoing.append((data, path[1]))
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "::1" or host.startswith("127.")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from router.errors import WireFormatError
+from router.rtp import ReportBlock, RtpPacket, SenderReport, is_vp8_key_frame, parse_vp8
 
-from .rtcp import ReportBlock, SenderInfo
-from .rtp import RtpPacket, SequenceUnwrapper
-from .synthetic import Stamp, find_stamp, parse_vp8
+from .sequence import SequenceUnwrapper
+from .synthetic import Stamp, find_stamp
 
 NACK_INTERVAL = 0.06
 """Seconds between two requests for one packet; above the round trip of a near server."""
@@ -131,9 +131,9 @@ class InboundStream:
         index = self._unwrapper.unwrap(packet.sequence_number)
         if self._base is None:
             self._base = self._highest = index
-            self._highest_timestamp = packet.timestamp
+            self._highest_timestamp = packet.rtp_timestamp
         elif index > self._highest:
-            self._advance(index, packet.timestamp, now)
+            self._advance(index, packet.rtp_timestamp, now)
         elif not self._accept_late(index, repaired=repaired):
             self.counters.duplicates += 1
             return False
@@ -143,16 +143,16 @@ class InboundStream:
         self.counters.packets_after_bye += self.ended
         self._window |= 1 << (self._highest - index)
         if not repaired:
-            self._measure_jitter(packet.timestamp, now)
+            self._measure_jitter(packet.rtp_timestamp, now)
         self._read_payload(packet, index, now)
         return True
 
-    def sender_report(self, info: SenderInfo, now: float) -> None:
+    def sender_report(self, report: SenderReport, now: float) -> None:
         """Take an SR of this stream."""
         self.counters.sender_reports += 1
-        self._last_sr = info.ntp >> 16 & 0xFFFFFFFF
+        self._last_sr = report.ntp >> 16 & 0xFFFFFFFF
         self._last_sr_at = now
-        distance = (info.rtp_timestamp - self._highest_timestamp) & 0xFFFFFFFF
+        distance = (report.rtp_timestamp - self._highest_timestamp) & 0xFFFFFFFF
         distance = min(distance, (1 << 32) - distance)
         if self._base is not None and distance > PLAUSIBLE_PAUSE * self.clock_rate:
             self._break(f"sender report is {distance} units away from the media")
@@ -202,11 +202,11 @@ class InboundStream:
         return ReportBlock(
             ssrc=self.ssrc,
             fraction_lost=fraction,
-            cumulative_lost=lost,
-            highest_sequence_number=self._highest - (1 << 16),
+            packets_lost=lost,
+            highest_sequence_number=(self._highest - (1 << 16)) & 0xFFFFFFFF,
             jitter=round(self._jitter),
-            last_sender_report=self._last_sr,
-            delay_since_last=delay,
+            last_sr=self._last_sr,
+            delay_since_last_sr=min(delay, 0xFFFFFFFF),
         )
 
     # Inside.
@@ -261,15 +261,15 @@ class InboundStream:
         is_key_frame = False
         if self.is_vp8:
             try:
-                descriptor = parse_vp8(packet.payload)
+                descriptor, _ = parse_vp8(packet.payload)
+                is_key_frame = is_vp8_key_frame(packet.payload)
             except WireFormatError:
                 self.counters.malformed += 1
                 return
-            is_key_frame = descriptor.is_key_frame
             if self.counters.packets == 1:
                 self.first_is_key_frame = is_key_frame
             if index == self._highest and descriptor.picture_id is not None:
-                self._check_picture_id(descriptor.picture_id, packet.timestamp)
+                self._check_picture_id(descriptor.picture_id, packet.rtp_timestamp)
         stamp = find_stamp(packet.payload)
         if stamp is not None:
             self._count_frame(stamp, is_key_frame=is_key_frame, now=now)

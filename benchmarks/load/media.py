@@ -1,23 +1,47 @@
 """All RTP and RTCP of one client: streams in both directions over one transport."""
 
 import random
+from dataclasses import replace
 
 from router.errors import WireFormatError
+from router.rtp import (
+    Bye,
+    GenericNack,
+    PacketType,
+    PayloadFeedback,
+    PictureLossIndication,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    RtpPacket,
+    SourceDescription,
+    TransportFeedback,
+    parse_bye,
+    parse_compound,
+    parse_fir,
+    parse_nack,
+    parse_packet,
+    parse_pli,
+    parse_receiver_report,
+    parse_sender_report,
+    serialize_compound,
+    unwrap_rtx,
+)
 from router.sdp.config import (
     AUDIO_LEVEL_EXTENSION,
     MID_EXTENSION,
     TRANSPORT_WIDE_CC_EXTENSION,
 )
 
-from . import rtcp
 from .description import ClientDescriptions, Section
 from .inbound import InboundStream
-from .outbound import OutboundStream
-from .rtp import RtpPacket, pack_extensions, parse_rtp, unwrap_rtx
+from .outbound import Extensions, OutboundStream
 from .synthetic import Encoder
 
 REPORT_INTERVAL = 1.0
 """Seconds between reports, on average."""
+MAX_BLOCKS = 31
+"""What the count of an RTCP packet can say."""
 MID_PACKETS = 100
 """The first packets of a stream, which carry its MID."""
 
@@ -65,7 +89,7 @@ class ClientMedia:
             ssrc=section.ssrc,
             rtx_ssrc=section.rtx_ssrc,
             encoder=encoder,
-            make_extensions=extensions.next_block,
+            make_extensions=extensions.next_elements,
             rng=self._rng,
             now=now,
         )
@@ -107,7 +131,7 @@ class ClientMedia:
     def receive_rtp(self, data: bytes, now: float) -> None:
         """Take an opened packet."""
         try:
-            packet = parse_rtp(data)
+            packet = parse_packet(data)
         except WireFormatError:
             self.malformed += 1
             return
@@ -134,43 +158,54 @@ class ClientMedia:
         if name.lower() != "rtx" or not apt.isdecimal():
             self.unknown_packets += 1
             return None
-        return unwrap_rtx(packet, ssrc=ssrc, payload_type=int(apt))
+        try:
+            return unwrap_rtx(packet, ssrc=ssrc, payload_type=int(apt))
+        except WireFormatError:
+            return None  # Padding, by which a sender probes.
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Take an opened compound packet."""
         try:
-            for packet in rtcp.parse_compound(data):
+            for packet in parse_compound(data):
                 self._receive_rtcp_packet(packet, now)
         except WireFormatError:
             self.malformed += 1
 
-    def _receive_rtcp_packet(self, packet: rtcp.RtcpPacket, now: float) -> None:
-        if packet.packet_type in (rtcp.SENDER_REPORT, rtcp.RECEIVER_REPORT):
-            if packet.packet_type == rtcp.SENDER_REPORT:
-                info = rtcp.parse_sender_info(packet)
-                stream = self.inbound.get(info.ssrc)
-                if stream is not None:
-                    stream.sender_report(info, now)
-            for block in rtcp.parse_report_blocks(packet):
-                if block.ssrc in self.outbound:
-                    self.fraction_lost_reported[block.ssrc] = block.fraction_lost
-        elif packet.packet_type == rtcp.BYE:
-            for at in range(0, 4 * packet.count, 4):
-                self._receive_bye(int.from_bytes(packet.body[at : at + 4], "big"))
-        elif packet.packet_type == rtcp.TRANSPORT_FEEDBACK and packet.count == rtcp.NACK:
-            sender = self.outbound.get(packet.media_ssrc)
-            if sender is not None:
-                self._rtp += sender.packets_again(list(rtcp.parse_nack(packet)))
-        elif packet.packet_type == rtcp.TRANSPORT_FEEDBACK and packet.count == rtcp.TRANSPORT_CC:
-            self.transport_cc_received += 1
-        elif (
-            packet.packet_type == rtcp.PAYLOAD_FEEDBACK
-            and packet.count == rtcp.APPLICATION_LAYER_FEEDBACK
-        ):
-            self.remb_received += packet.body[8:12] == b"REMB"
-        for ssrc in rtcp.key_frame_targets(packet):
-            if ssrc in self.outbound:
-                self.outbound[ssrc].request_key_frame()
+    def _receive_rtcp_packet(self, packet: RtcpPacket, now: float) -> None:
+        match packet.packet_type, packet.count:
+            case PacketType.SR, _:
+                report = parse_sender_report(packet)
+                if report.ssrc in self.inbound:
+                    self.inbound[report.ssrc].sender_report(report, now)
+                self._receive_blocks(report.blocks)
+            case PacketType.RR, _:
+                self._receive_blocks(parse_receiver_report(packet).blocks)
+            case PacketType.BYE, _:
+                for ssrc in parse_bye(packet).ssrcs:
+                    self._receive_bye(ssrc)
+            case PacketType.RTPFB, TransportFeedback.NACK:
+                nack = parse_nack(packet)
+                if nack.media_ssrc in self.outbound:
+                    stream = self.outbound[nack.media_ssrc]
+                    self._rtp += stream.packets_again(nack.sequence_numbers)
+            case PacketType.RTPFB, TransportFeedback.TRANSPORT_CC:
+                self.transport_cc_received += 1
+            case PacketType.PSFB, PayloadFeedback.PLI:
+                self._want_key_frame(parse_pli(packet).media_ssrc)
+            case PacketType.PSFB, PayloadFeedback.FIR:
+                for ssrc, _ in parse_fir(packet).requests:
+                    self._want_key_frame(ssrc)
+            case PacketType.PSFB, PayloadFeedback.APPLICATION:
+                self.remb_received += packet.body[8:12] == b"REMB"
+
+    def _receive_blocks(self, blocks: tuple[ReportBlock, ...]) -> None:
+        for block in blocks:
+            if block.ssrc in self.outbound:
+                self.fraction_lost_reported[block.ssrc] = block.fraction_lost
+
+    def _want_key_frame(self, ssrc: int) -> None:
+        if ssrc in self.outbound:
+            self.outbound[ssrc].request_key_frame()
 
     def _receive_bye(self, ssrc: int) -> None:
         self.byes_received += 1
@@ -222,19 +257,26 @@ class ClientMedia:
 
     def request_key_frame(self, ssrc: int) -> None:
         """Send a PLI."""
-        self._rtcp.append(rtcp.pack_pli(self._sender_ssrc(), ssrc))
+        request = PictureLossIndication(sender_ssrc=self._sender_ssrc(), media_ssrc=ssrc)
+        self._rtcp.append(request.to_packet().serialize())
 
     def goodbye(self) -> bytes:
         """Return the last compound, or nothing when nothing was ever sent."""
         ssrcs = [ssrc for ssrc, stream in self.outbound.items() if stream.counters.packets]
         if not ssrcs:
             return b""
-        return rtcp.pack_receiver_report(ssrcs[0]) + rtcp.pack_bye(ssrcs[:31])
+        report, bye = ReceiverReport(ssrc=ssrcs[0]), Bye(ssrcs=tuple(ssrcs[:MAX_BLOCKS]))
+        return serialize_compound([report.to_packet(), bye.to_packet()])
 
     def _repair(self, stream: InboundStream, now: float) -> None:
         numbers = stream.sequence_numbers_to_request(now)
         if numbers:
-            self._rtcp.append(rtcp.pack_nack(self._sender_ssrc(), stream.ssrc, numbers))
+            nack = GenericNack(
+                sender_ssrc=self._sender_ssrc(),
+                media_ssrc=stream.ssrc,
+                sequence_numbers=tuple(numbers),
+            )
+            self._rtcp.append(nack.to_packet().serialize())
         if stream.take_key_frame_request():
             self.request_key_frame(stream.ssrc)
 
@@ -244,22 +286,22 @@ class ClientMedia:
             for stream in self.inbound.values()
             if not stream.ended and (block := stream.report_block(now)) is not None
         ]
-        senders = [
-            info
+        reports = [
+            report
             for stream in self.outbound.values()
-            if (info := stream.sender_info(now, wall_time)) is not None
+            if (report := stream.sender_report(now, wall_time)) is not None
         ]
+        compound: list[RtcpPacket] = []
+        for report in reports:
+            compound.append(replace(report, blocks=tuple(blocks[:MAX_BLOCKS])).to_packet())
+            blocks = blocks[MAX_BLOCKS:]
         sender_ssrc = self._sender_ssrc()
-        compound = b""
-        for info in senders:
-            compound += rtcp.pack_sender_report(info, blocks[:31])
-            blocks = blocks[31:]
-        while blocks or not senders:
-            compound += rtcp.pack_receiver_report(sender_ssrc, blocks[:31])
-            blocks = blocks[31:]
-            if not blocks:
-                break
-        self._rtcp.append(compound + rtcp.pack_cname(sender_ssrc, self._cname))
+        while blocks or not compound:
+            rest = ReceiverReport(ssrc=sender_ssrc, blocks=tuple(blocks[:MAX_BLOCKS]))
+            compound.append(rest.to_packet())
+            blocks = blocks[MAX_BLOCKS:]
+        cname = SourceDescription(cnames=((sender_ssrc, self._cname.encode()),))
+        self._rtcp.append(serialize_compound([*compound, cname.to_packet()]))
 
     def _sender_ssrc(self) -> int:
         for ssrc, stream in self.outbound.items():
@@ -277,8 +319,8 @@ class _Extensions:
         self._is_audio = is_audio
         self._packets = 0
 
-    def next_block(self) -> bytes:
-        """Return the header extension block of the next packet."""
+    def next_elements(self) -> Extensions:
+        """Return the header extension elements of the next packet."""
         ids = self._section.extensions
         elements: list[tuple[int, bytes]] = []
         self._packets += 1
@@ -290,4 +332,4 @@ class _Extensions:
         if TRANSPORT_WIDE_CC_EXTENSION in ids:
             number = self._media.transport_sequence_number()
             elements.append((ids[TRANSPORT_WIDE_CC_EXTENSION], number.to_bytes(2, "big")))
-        return pack_extensions(elements)
+        return tuple(elements)

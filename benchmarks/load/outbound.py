@@ -2,17 +2,22 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .rtcp import SenderInfo, ntp_timestamp
-from .rtp import pack_rtp
+from router.rtp import RtpPacket, SenderReport, wrap_rtx
+
 from .synthetic import EncodedFrame, Encoder, Payload
 
 HISTORY_LENGTH = 512
 """Packets that can be sent again; they hold no filler, so one costs about 200 bytes."""
+NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970."""
 LATE_FRAMES_SKIPPED_AFTER = 0.5
 """Seconds behind schedule from which frames are left out rather than sent in a burst."""
+
+Extensions = tuple[tuple[int, bytes], ...]
+"""Header extension elements: id and content."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +50,7 @@ class OutboundStream:
     Sends what an encoder makes, on time.
 
     :param rtx_ssrc: SSRC for retransmissions, or 0.
-    :param make_extensions: Returns the header extension block of the next packet.
+    :param make_extensions: Returns the header extension elements of the next packet.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class OutboundStream:
         ssrc: int,
         rtx_ssrc: int,
         encoder: Encoder,
-        make_extensions: Callable[[], bytes],
+        make_extensions: Callable[[], Extensions],
         rng: random.Random,
         now: float,
     ) -> None:
@@ -88,7 +93,7 @@ class OutboundStream:
             packets += self._send(self.encoder.next_frame(now), now)
         return packets
 
-    def packets_again(self, sequence_numbers: list[int]) -> list[bytes]:
+    def packets_again(self, sequence_numbers: Sequence[int]) -> list[bytes]:
         """Return what a NACK asked for, as RTX where that is negotiated."""
         packets = []
         self.counters.nacks_received += len(sequence_numbers)
@@ -97,21 +102,16 @@ class OutboundStream:
             if sent is None or self.payload_type is None:
                 continue
             self.counters.packets_retransmitted += 1
+            packet = self._packet(number, sent)
             if self.rtx_ssrc and self.rtx_payload_type is not None:
-                packets.append(
-                    pack_rtp(
-                        payload_type=self.rtx_payload_type,
-                        marker=sent.marker,
-                        sequence_number=self._rtx_sequence_number,
-                        timestamp=sent.timestamp,
-                        ssrc=self.rtx_ssrc,
-                        extensions=self._make_extensions(),
-                        payload=number.to_bytes(2, "big") + bytes(sent.payload),
-                    )
+                packet = wrap_rtx(
+                    packet,
+                    payload_type=self.rtx_payload_type,
+                    sequence_number=self._rtx_sequence_number,
+                    ssrc=self.rtx_ssrc,
                 )
                 self._rtx_sequence_number = (self._rtx_sequence_number + 1) & 0xFFFF
-            else:
-                packets.append(self._pack(number, sent))
+            packets.append(packet.serialize())
         return packets
 
     def request_key_frame(self) -> None:
@@ -119,17 +119,17 @@ class OutboundStream:
         self.counters.key_frame_requests += 1
         self.encoder.request_key_frame()
 
-    def sender_info(self, now: float, wall_time: float) -> SenderInfo | None:
-        """Return what an SR says, or None when nothing was sent yet."""
+    def sender_report(self, now: float, wall_time: float) -> SenderReport | None:
+        """Return an SR without report blocks, or None when nothing was sent yet."""
         if not self.counters.packets:
             return None
         elapsed = round((now - self._timestamp_at) * self.encoder.clock_rate)
-        return SenderInfo(
+        return SenderReport(
             ssrc=self.ssrc,
-            ntp=ntp_timestamp(wall_time),
+            ntp=int((wall_time + NTP_EPOCH) * (1 << 32)),
             rtp_timestamp=(self._timestamp + elapsed) & 0xFFFFFFFF,
-            packets=self.counters.packets & 0xFFFFFFFF,
-            octets=self.counters.bytes & 0xFFFFFFFF,
+            packet_count=self.counters.packets & 0xFFFFFFFF,
+            octet_count=self.counters.bytes & 0xFFFFFFFF,
         )
 
     def _send(self, frame: EncodedFrame, now: float) -> list[bytes]:
@@ -140,7 +140,7 @@ class OutboundStream:
         marker_at = len(frame.payloads) - 1 if self.encoder.clock_rate == 90_000 else None
         for index, payload in enumerate(frame.payloads):
             sent = _Sent(index == marker_at, self._timestamp, payload)
-            packets.append(self._pack(self._sequence_number, sent))
+            packets.append(self._packet(self._sequence_number, sent).serialize())
             self._history[self._sequence_number] = sent
             if len(self._history) > HISTORY_LENGTH:
                 self._history.popitem(last=False)
@@ -151,13 +151,13 @@ class OutboundStream:
         self.counters.key_frames += frame.is_key_frame
         return packets
 
-    def _pack(self, sequence_number: int, sent: _Sent) -> bytes:
+    def _packet(self, sequence_number: int, sent: _Sent) -> RtpPacket:
         assert self.payload_type is not None
-        return pack_rtp(
+        return RtpPacket(
             payload_type=self.payload_type,
             marker=sent.marker,
             sequence_number=sequence_number,
-            timestamp=sent.timestamp,
+            rtp_timestamp=sent.timestamp,
             ssrc=self.ssrc,
             extensions=self._make_extensions(),
             payload=bytes(sent.payload),

@@ -9,7 +9,7 @@ import random
 import struct
 from dataclasses import dataclass
 
-from router.errors import WireFormatError
+from router.rtp import Vp8Descriptor
 
 STAMP_MAGIC = b"plsm"
 _STAMP = struct.Struct("!4sIIHHQ")
@@ -162,15 +162,15 @@ class Vp8Encoder:
         return tuple(payloads)
 
     def _descriptor(self, is_base_layer: bool, *, is_start: bool) -> bytes:
-        # X and S; then I, and L and T with layers (RFC 7741 section 4.2).
-        first = 0x90 if is_start else 0x80
-        if not is_base_layer:
-            first |= 0x20
-        picture_id = (0x8000 | self._picture_id).to_bytes(2, "big")
-        if self.settings.temporal_layers < 2:
-            return bytes((first, 0x80)) + picture_id
-        tid = 0x20 if is_base_layer else 0x60
-        return bytes((first, 0xE0)) + picture_id + bytes((self._tl0_picture_index, tid))
+        layers = self.settings.temporal_layers > 1
+        return Vp8Descriptor(
+            start_of_partition=is_start,
+            non_reference=not is_base_layer,
+            picture_id=self._picture_id,
+            tl0_picture_index=self._tl0_picture_index if layers else None,
+            temporal_id=(0 if is_base_layer else 1) if layers else None,
+            layer_sync=layers,
+        ).serialize()
 
     def _frame_header(self, size: int, is_key_frame: bool) -> bytes:
         tag = (size << 5 | 0x10 | (0 if is_key_frame else 1)) & 0xFFFFFF
@@ -211,50 +211,6 @@ class OpusEncoder:
 
 
 Encoder = Vp8Encoder | OpusEncoder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vp8Payload:
-    """What a VP8 payload begins with."""
-
-    starts_frame: bool
-    is_key_frame: bool
-    picture_id: int | None
-    tl0_picture_index: int | None
-    body_at: int
-    """Where the descriptor ends."""
-
-
-def parse_vp8(payload: bytes) -> Vp8Payload:
-    """
-    Read the payload descriptor (RFC 7741 section 4.2).
-
-    :raises WireFormatError: if it is cut off.
-    """
-    try:
-        flags = payload[1] if payload[0] & 0x80 else 0
-        at = 2 if payload[0] & 0x80 else 1
-        picture_id = tl0_picture_index = None
-        if flags & 0x80:
-            wide = payload[at] & 0x80
-            picture_id = int.from_bytes(payload[at : at + 2], "big") & 0x7FFF if wide else None
-            picture_id = payload[at] if picture_id is None else picture_id
-            at += 2 if wide else 1
-        if flags & 0x40:
-            tl0_picture_index = payload[at]
-            at += 1
-        if flags & 0x30:
-            at += 1
-        starts_frame = payload[0] & 0x17 == 0x10
-        return Vp8Payload(
-            starts_frame=starts_frame,
-            is_key_frame=starts_frame and payload[at] & 1 == 0,
-            picture_id=picture_id,
-            tl0_picture_index=tl0_picture_index,
-            body_at=at,
-        )
-    except IndexError:
-        raise WireFormatError("a VP8 payload descriptor is cut off") from None
 
 
 def find_stamp(payload: bytes) -> Stamp | None:

@@ -1,6 +1,7 @@
 """Two clients behind a relay that loses, reorders and forgets."""
 
 import asyncio
+from pathlib import Path
 
 from router.ice import IceState
 from router.net import Address
@@ -8,11 +9,12 @@ from tests.support.clients import (
     Clients,
     Participant,
     assert_both_ways,
+    clients_of,
     meet,
     until_media_arrives,
 )
 from tests.support.relay import Impairment, UdpRelay, running_relay
-from tests.support.server import Server
+from tests.support.server import Server, running_server
 
 
 def address_of(relay: UdpRelay) -> Address:
@@ -90,3 +92,20 @@ async def test_a_client_behind_a_nat_that_forgets_goes_on(
             assert participant.offers_sent == 1
             assert IceState.FAILED not in participant.peer.ice_states
             assert participant.failure is None
+
+
+async def test_a_server_with_several_addresses_answers_from_the_one_it_was_asked_at(
+    tmp_path: Path,
+) -> None:
+    # The kernel alone would answer from 127.0.0.1, and a full ICE agent drops such answers.
+    settings = {"MEDIA_ADDRESSES": "127.0.0.2"}
+    async with (
+        running_server(tmp_path, settings=settings) as server,
+        clients_of(server) as clients,
+    ):
+        alice, bob = await meet(clients, "r1")
+        for participant in (alice, bob):
+            path = participant.peer.core.ice.selected_path
+            assert path is not None
+            assert path[1].host == "127.0.0.2"
+        await assert_both_ways(alice, bob, seconds=0.5)
