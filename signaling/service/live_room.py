@@ -83,6 +83,17 @@ class ParticipantLink(Protocol):
         """Tell the client what is new."""
 
 
+class _NoLink:
+    """Stands in for a link until there is one: tells nobody anything."""
+
+    def participant_changed(self, view: ParticipantView) -> None: ...
+    def publications_changed(self) -> None: ...
+    def subscriptions_changed(self) -> None: ...
+    def ended(self, reason: LeaveReason) -> None: ...
+    def peer_event(self, event: NodeEvent) -> None: ...
+    def flush(self) -> None: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class _Member:
     """What the service holds for a participant who is inside."""
@@ -167,15 +178,9 @@ class LiveRoom:
             tracks_revision=tracks_revision,
             now=self._clock.monotonic(),
         )
-        try:
-            link = make_link(participant)
-        except Exception:
-            # Nobody would ever take it out again.
-            self.leave(participant.sid, LeaveReason.LEFT)
-            raise
         at = self._clock.utc_now()
-        self._members[participant.sid] = _Member(
-            link=link,
+        member = self._members[participant.sid] = _Member(
+            link=_NoLink(),
             peer_id=None,
             record=ParticipantRecord(
                 sid=participant.sid,
@@ -192,6 +197,12 @@ class LiveRoom:
             tracks={},
             token=token,
         )
+        try:
+            member.link = make_link(participant)
+        except Exception:
+            # Nobody would ever take it out again.
+            self.leave(participant.sid, LeaveReason.LEFT)
+            raise
         if peer_id is not None:
             self._bind_peer(participant.sid, peer_id)
         self.pump()

@@ -6,6 +6,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ from signaling.config import load_settings
 from signaling.errors import ConfigError
 from signaling.ids import is_sid
 
-from .process import Served, run, served
+from .process import run, served
+
+Running = tuple[Server, str, asyncio.Task[None]]
+"""A server, its URL, and what waits for its end."""
 
 
 async def status_of(http: aiohttp.ClientSession, url: str) -> int:
@@ -29,23 +34,21 @@ async def status_of(http: aiohttp.ClientSession, url: str) -> int:
 
 
 async def join(
-    http: aiohttp.ClientSession, server: Served, identity: str, room: str
+    http: aiohttp.ClientSession, url: str, identity: str, room: str
 ) -> aiohttp.ClientWebSocketResponse:
     """Join a room as an SDK does, without media."""
-    socket_ = await say_hello(http, server, identity, room)
+    socket_ = await say_hello(http, url, identity, room)
     await message_of(socket_, "connected")
     return socket_
 
 
 async def say_hello(
-    http: aiohttp.ClientSession, server: Served, identity: str, room: str
+    http: aiohttp.ClientSession, url: str, identity: str, room: str
 ) -> aiohttp.ClientWebSocketResponse:
     """Send what an SDK begins with."""
-    async with http.post(
-        f"{server.url}/dev/token", json={"identity": identity, "room": room}
-    ) as answer:
+    async with http.post(f"{url}/dev/token", json={"identity": identity, "room": room}) as answer:
         token = (await answer.json())["token"]
-    socket_ = await http.ws_connect(f"{server.url}/signaling")
+    socket_ = await http.ws_connect(f"{url}/signaling")
     connect = {
         "type": "connect",
         "version": 2,
@@ -103,11 +106,18 @@ async def test_server_serves_and_stops(tmp_path: Path) -> None:
         database, pid = data_dir / "parlour.db", server.process.pid
         assert second.err == f"parlour: another server uses {database} (process {pid})\n"
 
-        alice = await join(http, server, "alice", "r1")
+        alice = await join(http, server.url, "alice", "r1")
         # Clients that do not even answer when they are told to go.
         idle = [await http.ws_connect(f"{server.url}/signaling") for _ in range(200)]
         people = await asyncio.to_thread(client.video.v1.rooms("r1").participants.list)
         assert [participant.identity for participant in people] == ["alice"]
+
+        # What is no HTTP is refused without a traceback in the log.
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
 
         began = time.monotonic()
         server.signal()
@@ -123,8 +133,9 @@ async def test_server_serves_and_stops(tmp_path: Path) -> None:
             await silent.close()
         assert outcome.code == 0
         assert account.api_key_secret in outcome.out
-        assert "Traceback" not in outcome.err
         log = json.dumps(server.log) + outcome.err
+        assert "Traceback" not in log
+        assert "no HTTP" not in log
         for secret in (account.api_key_secret, account.auth_token):
             assert secret not in log
 
@@ -146,88 +157,93 @@ async def test_server_serves_and_stops(tmp_path: Path) -> None:
         assert outcome.out == ""
 
 
+@asynccontextmanager
+async def in_process(tmp_path: Path, **given: object) -> AsyncIterator[Running]:
+    """Run a server on this loop, as ``serve`` does, in development mode."""
+    defaults = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "off"}
+    settings = load_settings(defaults | {"data_dir": tmp_path, "dev": True} | given)
+    account = make_account(random.Random(1))
+    server = Server(settings, account=account, rng=random.Random(2))
+    server.heed_signals()
+    try:
+        await server.start()
+
+        async def stop_when_told() -> None:
+            await server.wait()
+            await server.close()
+
+        stopping = asyncio.create_task(stop_when_told())
+        yield server, f"http://127.0.0.1:{server.http_port}", stopping
+        async with asyncio.timeout(5):
+            await stopping
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+
+def signal_ourselves() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def code_of(socket_: aiohttp.ClientWebSocketResponse) -> int | None:
+    """Return the code with which the server closes a socket."""
+    async with asyncio.timeout(5):
+        while (await socket_.receive()).type == aiohttp.WSMsgType.TEXT:
+            pass
+    return socket_.close_code
+
+
 async def test_drain_waits_for_the_participants(tmp_path: Path) -> None:
     async with (
-        served(tmp_path, "--dev", DRAIN_SECONDS="60") as server,
         aiohttp.ClientSession() as http,
+        in_process(tmp_path, drain_seconds=60.0) as (_, url, stopping),
     ):
-        alice = await join(http, server, "alice", "r1")
-        server.signal()
-        await server.read_log_until("draining")
-        assert await status_of(http, f"{server.url}/readyz") == 503
-        assert await status_of(http, f"{server.url}/livez") == 200
-        bob = await say_hello(http, server, "bob", "r1")
+        alice = await join(http, url, "alice", "r1")
+        signal_ourselves()
+        while await status_of(http, f"{url}/readyz") == 200:
+            pass
+        assert await status_of(http, f"{url}/livez") == 200
+        bob = await say_hello(http, url, "bob", "r1")
         assert (await bob.receive_json(timeout=10))["type"] == "busy"
         await bob.close()
-        assert server.process.returncode is None
-        await alice.send_str(
-            json.dumps({"type": "msg", "body": {"type": "disconnect", "version": 2, "session": ""}})
-        )
+        assert not stopping.done()
+        # The page says goodbye: nobody is left, and the server need not wait any longer.
         await alice.close()
-        # The page said goodbye: nobody is left, and the server need not wait any longer.
-        outcome = await server.ended()
-        assert outcome.code == 0
 
 
 async def test_drain_ends_at_its_deadline(tmp_path: Path) -> None:
     async with (
-        served(tmp_path, "--dev", DRAIN_SECONDS="0.5") as server,
         aiohttp.ClientSession() as http,
+        in_process(tmp_path, drain_seconds=0.3) as (_, url, _stopping),
     ):
-        alice = await join(http, server, "alice", "r1")
-        server.signal()
-        async with asyncio.timeout(8):
-            while (await alice.receive()).type == aiohttp.WSMsgType.TEXT:
-                pass
-        assert alice.close_code == 1012
-        assert (await server.ended()).code == 0
+        alice = await join(http, url, "alice", "r1")
+        signal_ourselves()
+        assert await code_of(alice) == 1012
 
 
 async def test_second_signal_ends_the_drain(tmp_path: Path) -> None:
     async with (
-        served(tmp_path, "--dev", DRAIN_SECONDS="600") as server,
         aiohttp.ClientSession() as http,
+        in_process(tmp_path, drain_seconds=600.0) as (_, url, stopping),
     ):
-        alice = await join(http, server, "alice", "r1")
-        server.signal()
-        await server.read_log_until("draining")
-        began = time.monotonic()
-        server.signal()
-        async with asyncio.timeout(8):
-            while (await alice.receive()).type == aiohttp.WSMsgType.TEXT:
-                pass
-        assert alice.close_code == 1012
-        assert (await server.ended()).code == 0
-        assert time.monotonic() - began < 5
-
-
-async def test_used_port_is_said_in_one_line(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        settings = {
-            "HTTP_PORT": str(port),
-            "MEDIA_HOST": "127.0.0.1",
-            "MEDIA_PORT": "0",
-            "METRICS_BIND": "off",
-            "DATA_DIR": str(tmp_path),
-            "LOG_LEVEL": "error",
-        }
-        outcome = await run("serve", settings=settings)
-    assert outcome.code == 1
-    [line] = outcome.err.splitlines()
-    assert line.startswith(f"parlour: cannot serve HTTP on 127.0.0.1 port {port}: ")
-    assert "in use" in line
+        alice = await join(http, url, "alice", "r1")
+        signal_ourselves()
+        while await status_of(http, f"{url}/readyz") == 200:
+            pass
+        assert not stopping.done()
+        signal_ourselves()
+        assert await code_of(alice) == 1012
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("metrics_bind", socket.SOCK_STREAM), ("media_port", socket.SOCK_DGRAM)],
+    [
+        ("http_port", socket.SOCK_STREAM),
+        ("metrics_bind", socket.SOCK_STREAM),
+        ("media_port", socket.SOCK_DGRAM),
+    ],
 )
-async def test_other_used_ports_are_said_too(
-    tmp_path: Path, name: str, kind: socket.SocketKind
-) -> None:
+async def test_used_ports_are_said(tmp_path: Path, name: str, kind: socket.SocketKind) -> None:
     threads = _threads()
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -278,31 +294,16 @@ async def test_what_cannot_be_bound_is_said(
 
 
 async def test_a_signal_during_the_start_stops_the_server_after_it(tmp_path: Path) -> None:
-    given = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "off"}
-    settings = load_settings(given | {"data_dir": tmp_path})
-    server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
-    server.heed_signals()
-    try:
-        starting = asyncio.create_task(server.start())
-        await asyncio.sleep(0)
-        assert not starting.done()
-        os.kill(os.getpid(), signal.SIGTERM)
-        await starting
-        async with asyncio.timeout(2):
-            await server.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().remove_signal_handler(number)
-        await server.close()
+    asyncio.get_running_loop().call_soon(signal_ourselves)
+    async with in_process(tmp_path) as (_, _url, stopping):
+        await stopping
 
 
 async def test_probes_and_metrics_tell_of_a_data_plane_that_stopped(tmp_path: Path) -> None:
-    given = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "http"}
-    settings = load_settings(given | {"data_dir": tmp_path})
-    server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
-    await server.start()
-    url = f"http://127.0.0.1:{server.http_port}"
-    async with aiohttp.ClientSession() as http:
+    async with (
+        aiohttp.ClientSession() as http,
+        in_process(tmp_path, metrics_bind="http") as (server, url, _),
+    ):
         for expected in (200, 503):
             for path in ("/livez", "/readyz"):
                 assert await status_of(http, url + path) == expected
@@ -316,20 +317,7 @@ async def test_probes_and_metrics_tell_of_a_data_plane_that_stopped(tmp_path: Pa
             # What the plane's thread does when its loop ends.
             node._plane_failed(next(iter(node._shards)), OSError("gone"))
             await asyncio.sleep(0)
-    await server.close()
-
-
-async def test_malformed_http_gets_no_traceback(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
-        host, port = server.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
-        assert b"400" in await reader.readline()
-        writer.close()
-        server.signal()
-        outcome = await server.ended()
-        assert "no HTTP" not in outcome.err
-        assert "Traceback" not in outcome.err
+        signal_ourselves()
 
 
 async def test_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
