@@ -4,6 +4,10 @@ The fan-out: what one wake-up brought, sent to everybody, subscriber by subscrib
 Opened packets are gathered by stream. Then, for each subscriber of the stream, all its packets are
 written one behind the other, so that the keys are loaded once and the run leaves as one segmented
 message. Headers are planned once for each class of subscribers.
+
+The kernel cuts a message into equal pieces, of which the last may be shorter. Encoders cut a frame
+into pieces that differ by a byte, and by what their first packet carries besides. So packets of
+nearly equal length get RTP padding (RFC 3550 section 5.1), the same for all subscribers.
 """
 
 from libc.stdint cimport int64_t

@@ -1,6 +1,7 @@
 """The fan-out; the contract is in ``fanout.pxd``."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memset
 
 from router._fastpath.command cimport NO_PAYLOAD_TYPE
 from router._fastpath.counters cimport (
@@ -32,9 +33,11 @@ from router._fastpath.state cimport (
     outbound_slot,
     transport,
 )
+from router._fastpath.store cimport STORE_PADDING_MAX
 
 cdef enum:
     CLASSES = 4                     # classes of subscribers whose plans are kept at a time
+    PADDING_SHARE = 64              # of the payload: padding is at most this part
     FIRST_REPORT_US = 100000        # a started slot's first sender report, for lip sync
 
 
@@ -60,7 +63,7 @@ cdef void fanout_add(
     p.pending[p.pending_count].stream = <uint32_t>(s - p.streams)
     p.pending_count += 1
     s.pending += 1
-    s.pending_bytes += packet.length
+    s.pending_bytes += <uint32_t>packet.length + STORE_PADDING_MAX
 
 
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
@@ -109,6 +112,50 @@ cdef class_plan *_plan_for(
     return plan
 
 
+cdef inline int _padding_limit(int length) noexcept nogil:
+    return min(STORE_PADDING_MAX, length // PADDING_SHARE)
+
+
+cdef void _pad(stored_packet *packet, int length) noexcept nogil:
+    cdef uint8_t *end = packet.view.data + packet.view.header_length + packet.view.payload_length
+    cdef int padding = length - packet.view.payload_length
+    if padding <= 0 or packet.view.payload_length == 0:
+        return
+    memset(end, 0, <size_t>padding)
+    end[padding - 1] = <uint8_t>padding
+    packet.padding = <uint8_t>padding
+
+
+# Settle the padding: packets that follow each other get the length of the longest where that is
+# little more. The last of such a run may be shorter anyway, whatever it lacks.
+cdef void _plan_padding(
+    const inbound_stream *s, stored_packet **packets, int number
+) noexcept nogil:
+    cdef int first = 0 if s.video else number
+    cdef int end
+    cdef int low
+    cdef int high
+    cdef int size
+    cdef int i
+    while first < number:
+        low = high = packets[first].view.payload_length
+        end = first + 1
+        while end < number:
+            size = packets[end].view.payload_length
+            if max(high, size) - min(low, size) > _padding_limit(max(high, size)):
+                break
+            low = min(low, size)
+            high = max(high, size)
+            end += 1
+        if end < number and packets[end].view.payload_length < high:
+            end += 1        # the shorter one that ends the run
+        for i in range(first, end - 1):
+            _pad(packets[i], high)
+        first = end
+    for i in range(number):
+        packets[i].planned = 1
+
+
 cdef void _forward(
     plane_state *p, inbound_stream *s, stored_packet **packets, int number, int64_t now_us
 ) noexcept nogil:
@@ -121,6 +168,7 @@ cdef void _forward(
     cdef uint32_t length
     cdef int i
     cdef uint8_t payload_type
+    _plan_padding(s, packets, number)
     if at < 0:
         return
     for i in range(CLASSES):

@@ -68,6 +68,7 @@ cdef void resend(
         if (
             payload_type == NO_PAYLOAD_TYPE
             or not slot.plain_resend
+            or not packet.planned
             or index < slot.resend_floor
         ):
             count(p, COUNT_NACK_MISSES)

@@ -96,6 +96,9 @@ cdef uint32_t slot_write(
         index = slot.rtx_index
         slot.rtx_index += 1
         ssrc = slot.rtx_ssrc
+    if how != SEND_RTX and packet.padding:
+        out[0] |= 0x20
+        payload_length += packet.padding
     out[1] |= payload_type
     store16(out + 2, <uint32_t>index)
     store32(out + 4, packet.view.rtp_ts + slot.ts_offset)

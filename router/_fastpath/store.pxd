@@ -2,7 +2,8 @@
 The retransmission store: opened packets of one inbound stream, kept once for all subscribers.
 
 A ring of bytes holds them back to back; a ring of entries finds them by extended sequence number.
-The newest packets displace the oldest ones.
+The newest packets displace the oldest ones. Behind each packet there is room for the padding with
+which it may be forwarded.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -11,10 +12,16 @@ from router._fastpath.payload cimport payload_view
 from router._fastpath.rtp cimport rtp_view
 
 
+cdef enum:
+    STORE_PADDING_MAX = 16      # bytes
+
+
 cdef struct stored_packet:
     int64_t ext_seq
     uint64_t position           # bytes written to the store before this packet
     uint16_t length             # bytes; 0 when empty
+    uint8_t padding             # bytes of padding behind it, with which it is forwarded
+    uint8_t planned             # the padding is settled; before, nothing may be sent
     rtp_view view               # view.data: borrowed from the store, good while it is findable
     payload_view payload
     uint8_t codec

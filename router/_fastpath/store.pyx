@@ -36,16 +36,17 @@ cdef stored_packet *store_put(
     cdef stored_packet *entry = &store.packets[<uint64_t>ext_seq & store.mask]
     cdef uint32_t length = <uint32_t>view.header_length + view.payload_length
     cdef uint32_t at = <uint32_t>(store.written % store.size)
-    if at + length > store.size:
+    if at + length + STORE_PADDING_MAX > store.size:
         store.written += store.size - at
         at = 0
     memcpy(store.bytes + at, view.data, length)
     entry.ext_seq = ext_seq
     entry.position = store.written
     entry.length = <uint16_t>length
+    entry.padding = entry.planned = 0
     entry.view = view[0]
     entry.view.data = store.bytes + at
-    store.written += length
+    store.written += length + STORE_PADDING_MAX
     return entry
 
 
