@@ -9,8 +9,9 @@ from router.rtp import RtpPacket, SenderReport, wrap_rtx
 
 from .synthetic import EncodedFrame, Encoder, Payload
 
-HISTORY_LENGTH = 512
-"""Packets that can be sent again; they hold no filler, so one costs about 200 bytes."""
+VIDEO_HISTORY_LENGTH = 256
+"""Packets that can be sent again; they hold no filler, so one costs about 300 bytes."""
+AUDIO_HISTORY_LENGTH = 32
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 LATE_FRAMES_SKIPPED_AFTER = 0.5
@@ -78,6 +79,8 @@ class OutboundStream:
         self._timestamp = rng.getrandbits(32)
         self._timestamp_at = now
         self._history: OrderedDict[int, _Sent] = OrderedDict()
+        is_video = encoder.clock_rate == 90_000
+        self._history_length = VIDEO_HISTORY_LENGTH if is_video else AUDIO_HISTORY_LENGTH
 
     def packets_due(self, now: float) -> list[bytes]:
         """Return the packets of the frames that are due."""
@@ -142,7 +145,7 @@ class OutboundStream:
             sent = _Sent(index == marker_at, self._timestamp, payload)
             packets.append(self._packet(self._sequence_number, sent).serialize())
             self._history[self._sequence_number] = sent
-            if len(self._history) > HISTORY_LENGTH:
+            if len(self._history) > self._history_length:
                 self._history.popitem(last=False)
             self._sequence_number = (self._sequence_number + 1) & 0xFFFF
             self.counters.packets += 1

@@ -1,6 +1,7 @@
 """A participant that joins a room over signaling, as the SDK in a page does (RSP version 2)."""
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
@@ -291,6 +292,8 @@ class RspClient:
         if self.failure is None:
             self.failure = SignalingFailed(0, f"socket closed: {self._websocket.close_code}")
         self._changed.set()
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
@@ -307,8 +310,10 @@ class RspClient:
     async def _send(self, frame: Message) -> None:
         assert self._websocket is not None
         self._said_at = asyncio.get_running_loop().time()
-        if not self._websocket.closed:
-            await self._websocket.send_str(json.dumps(frame))
+        # That the socket is gone is for the reader to say.
+        with contextlib.suppress(ConnectionError):
+            if not self._websocket.closed:
+                await self._websocket.send_str(json.dumps(frame))
 
     async def _send_body(self, body: Message) -> None:
         await self._send({"type": "msg", "body": body})
