@@ -65,6 +65,8 @@ HTTP_CLOSE_TIMEOUT = 1.0
 """Seconds that answers under way have to finish."""
 HTTP_IDLE_TIMEOUT = 75.0
 """Seconds that a connection may stay open without a whole request, the first one included."""
+HTTP_BACKLOG = 1024
+"""Connections that may wait: after a restart all clients come back at once."""
 EXIT_FORCED = 1
 PORT_MAX = 65535
 OPEN_FILES = 65536
@@ -83,6 +85,8 @@ def media_config_of(settings: Settings) -> MediaNodeConfig:
         threads=settings.media_threads or max(1, (os.cpu_count() or 1) // 2),
         addresses=settings.media_addresses or _announced(settings, ipv6=ipv6),
         announced_port=settings.media_announced_port,
+        receive_buffer=settings.media_buffer_bytes,
+        send_buffer=settings.media_buffer_bytes,
     )
 
 
@@ -402,7 +406,7 @@ class Server:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, backlog=HTTP_BACKLOG)
         try:
             await site.start()
         except (OSError, UnicodeError) as error:

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
         description="Port announced to clients for the first thread, plus i for thread i, where a "
         "NAT maps ports; 0: the bound ports.",
     )
+    media_buffer_bytes: int = Field(
+        8 << 20,
+        ge=1 << 16,
+        le=1 << 30,
+        description="Kernel buffer of each media socket, each way, in bytes.",
+    )
     data_dir: Path = Field(
         Path("./var"), description="Directory of the database and the account file."
     )

@@ -15,7 +15,6 @@ from signaling.app import OPEN_FILES, media_config_of
 from signaling.config import METRICS_ON_HTTP, Settings, parse_bind
 
 Verdict = Literal["ok", "note", "bad"]
-BUFFER_BYTES = 8 << 20
 FILES_MIN = 4096
 
 
@@ -32,7 +31,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Yield what was found, in the order in which an operator would look."""
     yield from _ports(settings)
-    yield from _buffers()
+    yield from _buffers(settings.media_buffer_bytes)
     yield from _processor()
     yield _open_files()
     yield from _import_names()
@@ -85,7 +84,7 @@ def _try_bind(family: int, kind: int, host: str, port: int) -> str | None:
     return None
 
 
-def _buffers() -> Iterator[Finding]:
+def _buffers(wanted: int) -> Iterator[Finding]:
     for name in ("rmem_max", "wmem_max"):
         path = Path("/proc/sys/net/core") / name
         try:
@@ -94,8 +93,8 @@ def _buffers() -> Iterator[Finding]:
             yield Finding(verdict="note", subject="buffers", text=f"{path} cannot be read")
             continue
         # Root may exceed the limit (SO_RCVBUFFORCE); for others it holds.
-        enough = size >= BUFFER_BYTES
-        hint = "" if enough else f"; better: sysctl -w net.core.{name}={BUFFER_BYTES}"
+        enough = size >= wanted
+        hint = "" if enough else f"; better: sysctl -w net.core.{name}={wanted}"
         yield Finding(
             verdict="ok" if enough else "note",
             subject="buffers",

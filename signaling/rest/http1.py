@@ -37,7 +37,7 @@ def routes(api: RestApi) -> list[web.RouteDef]:
     return [
         web.route("*", f"/{version}{rest}", handle)
         for version in (VERSION, LEGACY_VERSION)
-        for rest in ("", "/{path:.*}")
+        for rest in ("", "/{path:(?s:.*)}")
     ]
 
 

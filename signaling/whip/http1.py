@@ -33,8 +33,8 @@ def routes(endpoint: WhipEndpoint) -> list[web.RouteDef]:
         return answer
 
     return [
-        web.route("*", "/whip/{path:.*}", handle),
-        web.route("*", "/whep/{path:.*}", handle),
+        web.route("*", "/whip/{path:(?s:.*)}", handle),
+        web.route("*", "/whep/{path:(?s:.*)}", handle),
     ]
 
 

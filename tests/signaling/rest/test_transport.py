@@ -28,7 +28,10 @@ def send(
         connection.close()
 
 
-@pytest.mark.parametrize("path", ["/v1/Rooms", "/v1/Nothing", "/v1", "/v1/Rooms/x/Participants/y"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/Rooms", "/v1/Nothing", "/v1", "/v1/Rooms/x/Participants/y", "/v1/Rooms/a%0A%0Db"],
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_nothing_is_told_without_credentials(server: RunningServer, method: str, path: str) -> None:
     status, headers, body = send(server, method, path)

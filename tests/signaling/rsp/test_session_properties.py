@@ -1,12 +1,15 @@
 """Whatever clients send, in whatever order: no exception, no leak, counters that only grow."""
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+
+from signaling.errors import ApiError
 
 from .support import Client, connect_body, track, world
 
@@ -27,7 +30,7 @@ class Watched(Client):
 
     def check_body(self, body: dict[str, Any]) -> None:
         if body["type"] == "connected":
-            self.session = body["session"]
+            self.session, self.room_sid = body["session"], body["sid"]
             self.revisions.clear()
             self.offered.clear()
         snapshot = body["type"] in ("connected", "synced")
@@ -73,7 +76,7 @@ async def act(w: Any, client: Watched, rng: random.Random) -> None:
         return
     tracks = [track(f"t{rng.randrange(6)}", rng.choice(KINDS)) for _ in range(rng.randrange(4))]
     node = w.harness.node
-    match rng.randrange(13):
+    match rng.randrange(15):
         case 0:
             await client.drop(rng.choice([1000, 1001, 1006, 3001]))
         case 1 | 2:
@@ -116,6 +119,18 @@ async def act(w: Any, client: Watched, rng: random.Random) -> None:
                 for receiver_id in list(peer.subscriptions.values())[:1]:
                     if receiver_id is not None:
                         node.lose_receiver(peer_id, receiver_id)
+        case 12:
+            service = w.harness.service
+            live = service.live_room(client.room_sid)
+            with contextlib.suppress(ApiError):
+                if rng.random() < 0.5:
+                    await service.complete_room(client.room_sid)
+                elif live is not None and live.room.participants:
+                    sid = rng.choice(live.room.participants).sid
+                    await service.disconnect_participant(client.room_sid, sid)
+        case 13:
+            for peer_id in list(node.peers)[:1]:
+                node.open_channel(peer_id, rng.choice(["t0", "t1", "t2", "nobody's"]))
         case _:
             await client.send_frame({"type": "heartbeat"})
 

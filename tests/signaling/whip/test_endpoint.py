@@ -151,6 +151,7 @@ async def test_requests_are_judged_by_their_headers(
         ("/whip/" + "x" * 129, None, None, 400, 53101),
         ("/whip/RM" + "0" * 32, None, None, 404, 53106),
         ("/whip/", None, None, 404, None),
+        ("/whip/a%0Ab%00", None, None, 400, 53102),
         ("/whep/r1/x/y", None, None, 404, None),
     ],
 )
