@@ -254,7 +254,10 @@ cdef void _take(
     cdef stored_packet *packet
     if ext_seq > highest:
         _note_gap(p, t, s, ext_seq, highest, now_us)
-    elif loss_note_arrival(&s.losses, ext_seq, now_us) and recovered:
+    else:
+        loss_note_arrival(&s.losses, ext_seq, now_us)
+    if recovered:
+        # Also one that was given up, or that a probing sender sent before its loss showed.
         s.recovered += 1
         count(p, COUNT_RTP_RECOVERED)
     if codec == 0 or clock_rate == 0 or (entry & PAYLOAD_FLAG_RTX and not recovered):

@@ -85,6 +85,21 @@ def test_retransmission_from_the_publisher_fills_the_gap(profile: int) -> None:
     assert (stats["recovered"], stats["packets"], stats["lost"]) == (1, 3, 0)
 
 
+def test_retransmission_counts_though_nobody_waits_for_it() -> None:
+    room = new_room()
+    room.publish(video(0, key=True), video(2))
+    room.run(1500 * MILLISECOND)  # longer than a packet is asked for
+    asked = len(nacked_upward(room))
+    late, newest = video(1), video(3)
+    room.publish(wrap_rtx(late, payload_type=97, sequence_number=1, ssrc=RTX_SSRC))
+    room.publish(wrap_rtx(newest, payload_type=97, sequence_number=2, ssrc=RTX_SSRC))
+    room.run(1500 * MILLISECOND)
+    assert asked > 1
+    assert nacked_upward(room) == []
+    assert len(room.subscribers[0].received.rtp) == 4
+    assert room.plane.counters()["rtp_recovered"] == 2
+
+
 def test_rtx_ssrc_may_be_learned_later() -> None:
     room = new_room()
     room.plane.set_stream_rtx(STREAM, 0)
