@@ -4,6 +4,7 @@ const COLUMNS = 8;
 const ROWS = 5; // number, counter high byte, counter low byte, number inverted; detail, or black
 const READ = 4; // rows that are read
 const RATE = 30;
+const NOISE = 11; // pixels, which is no part of a macroblock
 
 let context = null;
 
@@ -47,11 +48,20 @@ export function makePicture({ number, width = 320, height = 240, detail = false 
   };
 }
 
+// Squares of random grey: as much for an encoder to do as it gets bits for, and no more.
 function makeNoise(width, height) {
   return Array.from({ length: 7 }, () => {
     const image = new ImageData(width, height);
     const words = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < words.length; i++) words[i] = 0xff000000 | (Math.random() * 0x1000000);
+    const across = Math.ceil(width / NOISE);
+    const greys = Uint8Array.from(
+      { length: across * Math.ceil(height / NOISE) }, () => Math.random() * 256);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const grey = greys[Math.floor(y / NOISE) * across + Math.floor(x / NOISE)];
+        words[y * width + x] = 0xff000000 | (grey * 0x010101);
+      }
+    }
     return image;
   });
 }
