@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
-from alembic.util import CommandError
 from sqlalchemy import ColumnElement, Select, Table, event, exists, literal, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, make_url
@@ -121,7 +120,7 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
                 await connection.run_sync(schema.upgrade)
         except BaseException as error:
             await engine.dispose()
-            if isinstance(error, SQLAlchemyError | CommandError):
+            if isinstance(error, SQLAlchemyError | StorageError):
                 reason = getattr(error, "orig", None) or error
                 raise StorageError(
                     f"cannot open the database {parsed.database}: {reason}"

@@ -24,6 +24,7 @@ from signaling.storage import (
     RoomFilter,
     RoomRecord,
     TrackRecord,
+    schema,
 )
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
@@ -340,7 +341,8 @@ async def test_migrations_make_the_tables_that_the_code_uses(url: str, store: Sq
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        assert revision == schema.HEAD
     engine.dispose()
     assert differences == []
 
