@@ -96,14 +96,19 @@ def make_service(
 _migrated: list[bytes] = []
 
 
-async def open_store(directory: Path) -> SqlStore:
-    """Open a fresh SQLite file, a copy of one that was migrated once: that takes a while."""
-    path = directory / "test.sqlite"
+async def place_database(path: Path) -> None:
+    """Put a fresh database there, a copy of one that was migrated once: that takes a while."""
     if not _migrated:
         store = await SqlStore.open(f"sqlite:///{path}", ACCOUNT_SID)
         await store.close()
         _migrated.append(path.read_bytes())
     path.write_bytes(_migrated[0])
+
+
+async def open_store(directory: Path) -> SqlStore:
+    """Open a fresh SQLite file."""
+    path = directory / "test.sqlite"
+    await place_database(path)
     return await SqlStore.open(f"sqlite:///{path}", ACCOUNT_SID)
 
 

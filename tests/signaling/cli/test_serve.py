@@ -21,6 +21,7 @@ from signaling.auth.account import make_account
 from signaling.config import load_settings
 from signaling.errors import ConfigError
 from signaling.ids import is_sid
+from tests.signaling.support import place_database
 
 from .process import run, served
 
@@ -164,6 +165,7 @@ async def in_process(tmp_path: Path, **given: object) -> AsyncIterator[Running]:
     settings = load_settings(defaults | {"data_dir": tmp_path, "dev": True} | given)
     account = make_account(random.Random(1))
     server = Server(settings, account=account, rng=random.Random(2))
+    await place_database(tmp_path / "parlour.db")
     server.heed_signals()
     try:
         await server.start()
@@ -244,6 +246,7 @@ async def test_second_signal_ends_the_drain(tmp_path: Path) -> None:
     ],
 )
 async def test_used_ports_are_said(tmp_path: Path, name: str, kind: socket.SocketKind) -> None:
+    await place_database(tmp_path / "parlour.db")
     threads = _threads()
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -288,6 +291,7 @@ async def test_what_cannot_be_bound_is_said(
 ) -> None:
     defaults = {"http_port": 0, "media_port": 0, "media_host": "127.0.0.1", "metrics_bind": "off"}
     settings = load_settings(defaults | {"data_dir": tmp_path} | given)
+    await place_database(tmp_path / "parlour.db")
     server = Server(settings, account=make_account(random.Random(1)), rng=random.Random(2))
     with pytest.raises(ConfigError, match=said):
         await server.start()

@@ -29,6 +29,7 @@ from signaling.storage import (
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.tables import metadata
+from tests.signaling.support import place_database
 
 ACCOUNT = AccountSid("AC" + "1" * 32)
 OTHER = AccountSid("AC" + "2" * 32)
@@ -87,7 +88,8 @@ def completed(room: RoomRecord) -> RoomRecord:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+async def url(tmp_path: Path) -> str:
+    await place_database(tmp_path / "parlour.db")
     return f"sqlite:///{tmp_path / 'parlour.db'}"
 
 
