@@ -1,5 +1,6 @@
 """The ``twilio-video`` bundle of the page: where it lies and how it is fetched from npm."""
 
+import json
 import shutil
 import subprocess
 import tarfile
@@ -10,7 +11,7 @@ from signaling.errors import SignalingError
 
 PACKAGE = "twilio-video"
 VERSION = "2"
-"""The newest release of this major version is taken."""
+"""The newest release of this major version is taken; see :func:`_newest`."""
 
 FILE_NAME = "twilio-video.min.js"
 DIRECTORY = Path(__file__).parent / "bundle"
@@ -39,16 +40,11 @@ def install() -> Path:
     if npm is None:
         raise BundleError("npm is not installed; it is needed to fetch the twilio-video package")
     with tempfile.TemporaryDirectory() as work:
-        fetched = subprocess.run(
-            [npm, "pack", "--silent", f"{PACKAGE}@{VERSION}"],
-            cwd=work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        wanted = f"{PACKAGE}@{_newest(npm, work)}"
+        _run([npm, "pack", "--silent", wanted], work)
         archives = sorted(Path(work).glob("*.tgz"))
-        if fetched.returncode or not archives:
-            raise BundleError(f"npm could not fetch {PACKAGE}: {fetched.stderr.strip()[-400:]}")
+        if not archives:
+            raise BundleError(f"npm fetched no archive of {wanted}")
         with tarfile.open(archives[-1]) as archive:
             try:
                 member = archive.extractfile(_MEMBER)
@@ -66,3 +62,26 @@ def install() -> Path:
     except OSError as error:
         raise BundleError(f"cannot write {target}: {error.strerror}") from error
     return target
+
+
+def _newest(npm: str, work: str) -> str:
+    """
+    Return the newest release of the major version.
+
+    Asked for a range, npm prefers releases whose ``engines`` name the Node that is here, however
+    old they are. The bundle runs in browsers, so that is of no interest.
+    """
+    listed = _run([npm, "view", f"{PACKAGE}@{VERSION}", "version", "--json"], work)
+    try:
+        found = json.loads(listed or "[]")
+        releases = [found] if isinstance(found, str) else found
+        return max(releases, key=lambda release: [int(part) for part in release.split(".")])
+    except ValueError:
+        raise BundleError(f"npm knows no release {VERSION} of {PACKAGE}") from None
+
+
+def _run(command: list[str], work: str) -> str:
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BundleError(f"npm could not fetch {PACKAGE}: {done.stderr.strip()[-400:]}")
+    return done.stdout

@@ -47,6 +47,7 @@ async def registry(versions: dict[str, bytes]) -> AsyncIterator[str]:
             version: {
                 "name": bundle.PACKAGE,
                 "version": version,
+                "engines": {"node": ">=99" if version == "2.30.1" else ">=0.12"},
                 "dist": {
                     "tarball": f"http://{request.host}/{version}.tgz",
                     "integrity": f"sha512-{digest.decode()}",
@@ -74,12 +75,12 @@ async def registry(versions: dict[str, bytes]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def test_newest_release_of_the_major_version_is_installed(
+async def test_newest_release_of_the_major_version_is_installed_whatever_node_it_names(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = {
         version: package({"package/package.json": b"{}", MEMBER: f"// {version}".encode()})
-        for version in ("1.9.0", "2.9.0", "2.30.1", "3.0.0")
+        for version in ("1.9.0", "2.9.0", "2.30.1", "2.31.0-preview.1", "3.0.0")
     }
     assert bundle.path() is None
     async with registry(versions) as url:
