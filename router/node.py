@@ -26,6 +26,9 @@ from router.errors import DataPlaneError, LocalProtocolError
 from router.ice import lite_candidates
 from router.net import Address
 from router.node_events import (
+    ChannelClosed,
+    ChannelOpened,
+    ChannelReceived,
     MediaKind,
     NegotiationNeeded,
     NodeEvent,
@@ -47,6 +50,9 @@ from router.peer.transport import (
     DataReceived,
     DataSourceAdded,
     DataSourceRemoved,
+    OwnChannelClosed,
+    OwnChannelOpened,
+    OwnChannelReceived,
     TransportConnected,
     TransportFailed,
 )
@@ -342,6 +348,34 @@ class MediaNode:
             self._detach(peer, source_id)
             self._pump(peer)
 
+    # Channels for messages between signaling and the peer.
+
+    def open_channel(self, peer_id: PeerId, label: str) -> None:
+        """
+        Open a reliable, ordered data channel to a peer: :class:`ChannelOpened` follows.
+
+        It may take a negotiation first. The channel ends with the peer, or with
+        :class:`ChannelClosed`.
+
+        :param label: Used for nothing else on this peer, before or after.
+        """
+        peer = self._peer(peer_id)
+        peer.connection.want_data_channel()
+        peer.connection.transport.open_channel(
+            label, ChannelParameters(), monotonic(), two_way=True
+        )
+        self._pump(peer)
+
+    def send_message(self, peer_id: PeerId, label: str, data: str) -> None:
+        """
+        Send a text on a channel that :meth:`open_channel` asked for.
+
+        It is lost while the channel is not open, or when it is larger than the peer takes.
+        """
+        peer = self._peer(peer_id)
+        peer.connection.transport.send(label, data, monotonic())
+        self._pump(peer)
+
     # Facts.
 
     def session_facts(self, peer_id: PeerId) -> PeerFacts:
@@ -476,6 +510,12 @@ class MediaNode:
                         self._remove_source(state)
                 case DataReceived(source_id=source_id, data=data):
                     self._forward_data(source_id, data)
+                case OwnChannelOpened(label=label):
+                    self._emit(ChannelOpened(peer_id=peer.peer_id, label=label))
+                case OwnChannelReceived(label=label, data=data):
+                    self._emit(ChannelReceived(peer_id=peer.peer_id, label=label, data=data))
+                case OwnChannelClosed(label=label):
+                    self._emit(ChannelClosed(peer_id=peer.peer_id, label=label))
         self._arm(peer)
 
     def _arm(self, peer: _Peer) -> None:

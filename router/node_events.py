@@ -88,3 +88,25 @@ class ReceiverLost(NodeEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiationNeeded(NodeEvent):
     """The peer's m-sections do not suffice: make an offer when the protocol allows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelOpened(NodeEvent):
+    """The peer can be sent messages on a channel that :meth:`MediaNode.open_channel` asked for."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelReceived(NodeEvent):
+    """The peer sent a message on such a channel."""
+
+    label: str
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelClosed(NodeEvent):
+    """Such a channel is gone; the peer itself may go on."""
+
+    label: str

@@ -79,6 +79,7 @@ class RspClient:
     :param url: ``ws://.../signaling``.
     :param room: Name of the room, or None for the token's.
     :param heartbeat: Seconds between heartbeats to ask for.
+    :param channels: Keys of the media-signaling channels to ask for.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class RspClient:
         room: str | None,
         rng: random.Random,
         heartbeat: float = 5.0,
+        channels: tuple[str, ...] = (),
     ) -> None:
         self.peer = peer
         self.session: str | None = None
@@ -102,6 +104,8 @@ class RspClient:
         """What the server says of each local track, by track id."""
         self.subscribed: dict[str, str] = {}
         """Receiver id by track SID."""
+        self.channels: dict[str, str] = {}
+        """Labels of the granted media-signaling channels, by key."""
         self.offers_received = 0
         self.offers_sent = 0
         self.failure: SignalingFailed | None = None
@@ -111,6 +115,7 @@ class RspClient:
         self._token = token
         self._room = room
         self._rng = rng
+        self._channels_wanted = channels
         self._websocket: aiohttp.ClientWebSocketResponse | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -380,7 +385,9 @@ class RspClient:
             "format": "unified",
             "token": self._token,
             "subscribe": {"rules": [{"type": "include", "all": True}], "revision": 1},
-            "media_signaling": {},
+            "media_signaling": {
+                key: {"transports": [{"type": "data-channel"}]} for key in self._channels_wanted
+            },
         }
 
     def _room_state(self, body: Message) -> None:
@@ -391,6 +398,8 @@ class RspClient:
     def _merge(self, body: Message) -> None:
         for item in body.get("participants", ()):
             self._merge_participant(item)
+        for key, grant in body.get("media_signaling", {}).items():
+            self.channels[key] = grant["transport"]["label"]
         published = self._newer(body, "published")
         if published is not None:
             self.published.update({item["id"]: item for item in published["tracks"]})

@@ -77,8 +77,37 @@ class DataReceived:
     data: str | bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnChannelOpened:
+    """The peer has acknowledged a two-way channel of ours."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnChannelReceived:
+    """A message came on a two-way channel of ours."""
+
+    label: str
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnChannelClosed:
+    """A two-way channel of ours is gone: by the peer, by its slowness, or with the association."""
+
+    label: str
+
+
 TransportEvent = (
-    TransportConnected | TransportFailed | DataSourceAdded | DataSourceRemoved | DataReceived
+    TransportConnected
+    | TransportFailed
+    | DataSourceAdded
+    | DataSourceRemoved
+    | DataReceived
+    | OwnChannelOpened
+    | OwnChannelReceived
+    | OwnChannelClosed
 )
 
 
@@ -114,6 +143,10 @@ class PeerTransport:
         """Those of them that wait for the association."""
         self._outbound: dict[str, int] = {}
         """Channel ids of ours by label."""
+        self._labels: dict[int, str] = {}
+        """The same the other way round, until the peer has closed its side too."""
+        self._two_way: set[str] = set()
+        """Labels of ours whose messages and end are reported."""
         self._inbound: dict[int, SourceId] = {}
         """Sources by the channel ids of the peer's channels."""
         self.connected = False
@@ -139,9 +172,21 @@ class PeerTransport:
         self._start_channels(now)
         self._flush(now)
 
-    def open_channel(self, label: str, parameters: ChannelParameters, now: float) -> None:
-        """Open a data channel towards the peer, as soon as there is an association."""
-        self._ours[label] = self._wanted[label] = parameters
+    def open_channel(
+        self, label: str, parameters: ChannelParameters, now: float, *, two_way: bool = False
+    ) -> None:
+        """
+        Open a data channel towards the peer, as soon as there is an association.
+
+        :param label: Never used before on this transport.
+        :param two_way: Report its opening, what the peer sends on it, and its end. Such a channel
+            ends with its association; others are opened again with the next one.
+        """
+        self._wanted[label] = parameters
+        if two_way:
+            self._two_way.add(label)
+        else:
+            self._ours[label] = parameters
         self._open_wanted(now)
         self._flush(now)
 
@@ -149,6 +194,7 @@ class PeerTransport:
         """Close a channel that was opened with ``open_channel``."""
         self._ours.pop(label, None)
         self._wanted.pop(label, None)
+        self._two_way.discard(label)
         channel_id = self._outbound.pop(label, None)
         if channel_id is not None and self._channels is not None:
             self._channels.close_channel(channel_id, now)
@@ -257,14 +303,22 @@ class PeerTransport:
                 )
             except LocalProtocolError:
                 continue  # All stream ids are taken: it waits until some are free.
+            self._labels[self._outbound[label]] = label
             del self._wanted[label]
 
     def _drop_channels(self) -> None:
         for source_id in self._inbound.values():
             self._events.append(DataSourceRemoved(source_id=source_id))
+        for label in self._outbound:
+            if label in self._two_way:
+                self._two_way.discard(label)
+                self._events.append(OwnChannelClosed(label=label))
         self._inbound.clear()
         self._outbound.clear()
-        self._wanted = dict(self._ours)  # for the next association
+        self._labels.clear()
+        # For the next association.
+        waiting = {label: self._wanted[label] for label in self._two_way}
+        self._wanted = self._ours | waiting
         self._channels = None
 
     def _flush(self, now: float) -> None:
@@ -332,15 +386,31 @@ class PeerTransport:
                             source_id=source_id, label=event.label, parameters=event.parameters
                         )
                     )
+                case ChannelOpened(label=label) if label in self._two_way:
+                    self._events.append(OwnChannelOpened(label=label))
                 case ChannelClosed(channel_id=channel_id):
                     closed = self._inbound.pop(channel_id, None)
                     if closed is not None:
                         self._events.append(DataSourceRemoved(source_id=closed))
+                    self._own_closed(channel_id)
                     self._open_wanted(now)
                 case MessageReceived(channel_id=channel_id, data=data):
-                    source = self._inbound.get(channel_id)
+                    source, own = self._inbound.get(channel_id), self._labels.get(channel_id)
                     if source is not None:
                         self._events.append(DataReceived(source_id=source, data=data))
+                    elif own is not None and own in self._two_way:
+                        self._events.append(OwnChannelReceived(label=own, data=data))
                 case AssociationClosed():
                     self._drop_channels()
                     return
+
+    def _own_closed(self, channel_id: int) -> None:
+        label = self._labels.pop(channel_id, None)
+        if label is None:
+            return
+        # The id may now become another channel's, so nothing may be sent by this label any more.
+        if self._outbound.get(label) == channel_id:
+            del self._outbound[label]
+        if label in self._two_way:
+            self._two_way.discard(label)
+            self._events.append(OwnChannelClosed(label=label))

@@ -17,12 +17,11 @@ from signaling.rest.handlers import Handlers, not_found
 from signaling.rest.message import BodyTooLarge, Request, Response, error_response
 from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits
-from signaling.rest.route import LEGACY_VERSION, Route
+from signaling.rest.route import FORM, LEGACY_VERSION, Route
 from signaling.rest.service import RestService
 from signaling.storage.records import RoomRecord
 from signaling.storage.store import Store
 
-FORM = "application/x-www-form-urlencoded"
 CHALLENGE = 'Basic realm="Twilio API"'
 
 _log = structlog.get_logger(__name__)
@@ -134,6 +133,7 @@ class RestApi:
         if handler is None:
             allow = {"Allow": ", ".join(sorted(route.methods))}
             return error_response(ApiError.of(ErrorCode.METHOD_NOT_ALLOWED), allow)
+        body = await _read_body(request, route.media_type)
         call = Call(
             request=request,
             base_url=self._config.public_url or request.base_url,
@@ -141,17 +141,24 @@ class RestApi:
                 name for name, fixed in zip(path, route.segments, strict=True) if fixed is None
             ),
             resource=resource,
-            given=await _read_parameters(request),
+            given=_parameters(request, body if route.media_type == FORM else b""),
+            body=b"" if route.media_type == FORM else body,
         )
         return await handler(call)
 
 
-async def _read_parameters(request: Request) -> Parameters:
+async def _read_body(request: Request, wanted: str) -> bytes:
     # A GET may name a content type though it has no body.
     if request.method in ("GET", "HEAD"):
-        return Parameters(request.query)
+        return b""
     body = await request.read_body()
-    media_type = request.headers.get("content-type", FORM).partition(";")[0].strip().lower()
-    if body and media_type != FORM:
-        raise ApiError(415, ErrorCode.INVALID_PARAMETER, f"The request body must be {FORM}")
-    return Parameters(body.decode("utf-8", "surrogateescape"))
+    media_type = request.headers.get("content-type", wanted).partition(";")[0].strip().lower()
+    if body and media_type != wanted:
+        raise ApiError(415, ErrorCode.INVALID_PARAMETER, f"The request body must be {wanted}")
+    return body
+
+
+def _parameters(request: Request, form: bytes) -> Parameters:
+    if request.method in ("GET", "HEAD"):
+        return Parameters(request.query)
+    return Parameters(form.decode("utf-8", "surrogateescape"))

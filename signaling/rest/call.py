@@ -19,6 +19,8 @@ class Call:
     """The path for messages, decoded and without the version."""
     given: Parameters
     """The query's parameters of a GET, the body's of a POST."""
+    body: bytes
+    """The body of a POST to a resource that takes no form; empty otherwise."""
 
     def filters(self, *names: str) -> dict[str, str | tuple[str, ...] | None]:
         """Return some filters of a list as they were given, for the links of its pages."""

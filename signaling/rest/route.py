@@ -11,6 +11,9 @@ VERSION = "v1"
 LEGACY_VERSION = "2010-04-01"
 """What the helper libraries call ``client.api``."""
 
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
 Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
@@ -22,6 +25,8 @@ class Route:
     """Path segments after the version; None takes any name."""
     methods: Mapping[str, Handler]
     version: str = VERSION
+    media_type: str = FORM
+    """Of the bodies that it takes."""
 
     def matches(self, version: str, path: tuple[str, ...]) -> bool:
         """Tell whether a decoded path is this resource."""

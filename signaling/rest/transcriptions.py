@@ -8,8 +8,9 @@ from signaling.rest.paging import PageView, read_page
 from signaling.rest.parameters import Parameters
 from signaling.rest.resources import date_text, duration_seconds
 from signaling.rest.room_lookup import find_room
-from signaling.rest.route import Route
+from signaling.rest.route import JSON, Route
 from signaling.rest.service import RestService
+from signaling.rest.transcription_messages import parse_message
 from signaling.service.transcriptions import TranscriptionService
 from signaling.storage.media_queries import MediaQueries
 from signaling.storage.media_records import TranscriptionRecord
@@ -41,6 +42,7 @@ class TranscriptionHandlers:
         return [
             Route(room, {"GET": self.list_all, "POST": self.create}),
             Route((*room, None), {"GET": self.fetch, "POST": self.update}),
+            Route((*room, None, "Messages"), {"POST": self.add_message}, media_type=JSON),
         ]
 
     def room_created(self, room: RoomRecord, given: Parameters) -> None:
@@ -88,6 +90,11 @@ class TranscriptionHandlers:
         )
         await self._service.flush()
         return json_response(202, transcription_resource(transcription, call.base_url))
+
+    async def add_message(self, call: Call) -> Response:
+        text = parse_message(call.body)
+        reached = self._transcriptions.deliver(await self._transcription(call), text)
+        return json_response(202, {"participants": reached})
 
     async def _transcription(self, call: Call) -> TranscriptionRecord:
         room = await find_room(call, self._service, self._store)

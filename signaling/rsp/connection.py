@@ -18,6 +18,7 @@ from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
 
 from .link import RspLink
+from .media_signaling import MediaSignaling
 from .messages import (
     Busy,
     Connect,
@@ -265,6 +266,7 @@ class RspConnection:
                 room=live.room,
                 participant=participant,
                 options=self._options(live),
+                media_signaling=MediaSignaling(connect.media_signaling, rng=self._rng),
             )
             # The session judges the offer like any other; its answer is there already.
             session.receive_peer_connections(connect.peer_connections[:1])

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node_events import (
+    ChannelClosed,
+    ChannelOpened,
     NegotiationNeeded,
     NodeEvent,
     PeerConnected,
@@ -19,6 +21,7 @@ from signaling.rooms import LeaveReason, ParticipantView
 from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
 
+from .media_signaling import ChannelKey
 from .messages import Disconnect, Sync, Update
 from .session import (
     AnswerReceived,
@@ -85,6 +88,8 @@ class RspLink:
         self._sessions = sessions
         sessions[session.session_id] = self
         self._log = _log.bind(room_sid=live.sid, participant_sid=session.participant_sid)
+        if peer_id is not None:
+            self._open_channels(peer_id)
 
     # What the room says.
 
@@ -120,6 +125,18 @@ class RspLink:
                 self._log.debug("media connected")
             case PeerDisconnected():
                 self._log.debug("media consent lost")
+            case ChannelOpened(label=label):
+                self.session.media_signaling.opened(label)
+            case ChannelClosed(peer_id=peer_id, label=label):
+                self._replace_channel(peer_id, label)
+
+    def signal(self, channel: str, text: str) -> bool:
+        """Send a message on a media-signaling channel; tell whether the client has it open."""
+        label = self.session.media_signaling.label_of(ChannelKey(channel))
+        if label is None or self._peer_id is None:
+            return False
+        self._node.send_message(self._peer_id, label, text)
+        return True
 
     def flush(self) -> None:
         """Make an offer if one is wanted and allowed, and send what there is to say."""
@@ -251,8 +268,26 @@ class RspLink:
             self._node.close_peer(peer_id)
             raise
         self._peer_id, self._peer_failed = peer_id, False
+        self._open_channels(peer_id)
         self.live.set_peer(self.session.participant_sid, peer_id)
         return answer
+
+    def _open_channels(self, peer_id: PeerId) -> None:
+        """Grant the media-signaling channels on a new peer."""
+        for label in self.session.media_signaling.grant_all():
+            self._open_channel(peer_id, label)
+
+    def _replace_channel(self, peer_id: PeerId, label: str) -> None:
+        new = self.session.media_signaling.closed(label)
+        if new is not None and peer_id == self._peer_id:
+            self._open_channel(peer_id, new)
+
+    def _open_channel(self, peer_id: PeerId, label: str) -> None:
+        self.session.grants_changed()
+        try:
+            self._node.open_channel(peer_id, label)
+        except (DataPlaneError, LocalProtocolError) as error:
+            self._log.warning("no channel could be opened", error=str(error))
 
     def _apply_answer(self, sdp: str) -> None:
         if self._peer_id is None or self._peer_failed:

@@ -292,6 +292,20 @@ class OptionsOut(Struct):
     audio_processors: list[str] = []
 
 
+class TransportOut(Struct):
+    """How a media-signaling channel is reached."""
+
+    label: str
+    """Of the data channel that the server opens."""
+    type: str = "data-channel"
+
+
+class GrantOut(Struct):
+    """One granted media-signaling channel."""
+
+    transport: TransportOut
+
+
 class Iced(Struct, tag="iced"):
     """Answers ``ice``."""
 
@@ -311,8 +325,8 @@ class RoomState(Struct, kw_only=True):
     published: PublishedOut
     subscribed: SubscribedOut
     recording: RecordingOut
-    media_signaling: dict[str, Any]
-    """The granted channels by key; none so far."""
+    media_signaling: dict[str, GrantOut]
+    """The granted channels by key; clients do without those that are left out."""
     options: OptionsOut
     version: int = 2
 
@@ -333,6 +347,7 @@ class UpdateOut(Struct, tag="update", kw_only=True):
     published: PublishedOut | UnsetType = UNSET
     subscribed: SubscribedOut | UnsetType = UNSET
     peer_connections: list[PeerConnectionOut] | UnsetType = UNSET
+    media_signaling: dict[str, GrantOut] | UnsetType = UNSET
     version: int = 2
 
 

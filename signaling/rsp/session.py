@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from signaling.errors import ErrorCode
 from signaling.rooms import LeaveReason, Participant, ParticipantView, Room
 
+from .media_signaling import MediaSignaling
 from .messages import (
     Connected,
     DescriptionOut,
@@ -118,6 +119,7 @@ class RspSession:
 
     :param session_id: Unguessable; the client resumes with it.
     :param room: Read to build messages, never changed here.
+    :param media_signaling: The session's channels beside this one.
     :param options: What the client is told of timeouts and regions.
     """
 
@@ -128,8 +130,10 @@ class RspSession:
         room: Room,
         participant: Participant,
         options: OptionsOut,
+        media_signaling: MediaSignaling,
     ) -> None:
         self.session_id = session_id
+        self.media_signaling = media_signaling
         self._room = room
         self._participant = participant
         self._options = options
@@ -142,6 +146,7 @@ class RspSession:
         self._participants: dict[str, ParticipantOut] = {}
         self._published_changed = False
         self._subscribed_changed = False
+        self._grants_changed = False
         self._last_heard_at = 0.0
         self.ignored = 0
         """Messages and descriptions that were stale, foreign or came after the end."""
@@ -282,6 +287,10 @@ class RspSession:
         """Take note that the subscriptions have a new revision."""
         self._subscribed_changed = True
 
+    def grants_changed(self) -> None:
+        """Take note that media-signaling channels have other labels now."""
+        self._grants_changed = True
+
     def end(self, reason: LeaveReason) -> None:
         """Say why it ends; nothing is said afterwards."""
         if self._state is SessionState.ENDED:
@@ -313,6 +322,8 @@ class RspSession:
             update.published = published_out(self._participant)
         if self._subscribed_changed:
             update.subscribed = subscribed_out(self._participant)
+        if self._grants_changed:
+            update.media_signaling = self.media_signaling.grants
         descriptions = self._descriptions
         if descriptions:
             update.peer_connections = self._peer_connections_out(descriptions[0])
@@ -369,13 +380,14 @@ class RspSession:
             self._participants
             or self._published_changed
             or self._subscribed_changed
+            or self._grants_changed
             or self._descriptions
         )
 
     def _forget_changes(self) -> None:
         self._participants.clear()
         self._descriptions = []
-        self._published_changed = self._subscribed_changed = False
+        self._published_changed = self._subscribed_changed = self._grants_changed = False
 
     def _snapshot(self, message: type[RoomState]) -> RoomState:
         participant = self._participant
@@ -389,8 +401,7 @@ class RspSession:
             published=published_out(participant),
             subscribed=subscribed_out(participant),
             recording=RecordingOut(),
-            # None are granted so far; clients do without those that are left out.
-            media_signaling={},
+            media_signaling=self.media_signaling.grants,
             options=self._options,
         )
         later = self._descriptions[1:]

@@ -79,6 +79,9 @@ class ParticipantLink(Protocol):
     def peer_event(self, event: NodeEvent) -> None:
         """Act on what the media node reports of the participant's own peer."""
 
+    def signal(self, channel: str, text: str) -> bool:
+        """Send a message on a media-signaling channel; tell whether the participant has it."""
+
     def flush(self) -> None:
         """Tell the client what is new."""
 
@@ -91,6 +94,9 @@ class _NoLink:
     def subscriptions_changed(self) -> None: ...
     def ended(self, reason: LeaveReason) -> None: ...
     def peer_event(self, event: NodeEvent) -> None: ...
+    def signal(self, channel: str, text: str) -> bool:
+        return False
+
     def flush(self) -> None: ...
 
 
@@ -318,6 +324,21 @@ class LiveRoom:
         """Act on the room's timers that are due."""
         self.room.handle_timer(self._clock.monotonic())
         self.pump()
+
+    def signal(self, channel: str, text: str) -> int:
+        """
+        Send everybody a message on a media-signaling channel.
+
+        :param channel: Key of the channel; participants who have not asked for it get nothing.
+        :return: To how many it was sent.
+        """
+        reached = 0
+        for participant_sid, member in tuple(self._members.items()):
+            try:
+                reached += member.link.signal(channel, text)
+            except Exception:
+                self._log.exception("a message was not sent", participant_sid=participant_sid)
+        return reached
 
     # What the media node reports.
 

@@ -50,6 +50,12 @@ class MediaNode(Protocol):
     def unsubscribe(self, peer_id: PeerId, source_id: SourceId) -> None:
         """Stop forwarding a source."""
 
+    def open_channel(self, peer_id: PeerId, label: str) -> None:
+        """Open a data channel to the peer, for signaling; events tell of its opening and end."""
+
+    def send_message(self, peer_id: PeerId, label: str, data: str) -> None:
+        """Send a text on such a channel; it is lost while that is not open."""
+
     def session_facts(self, peer_id: PeerId) -> "PeerFacts":
         """Return the peer's ICE credentials and whether it is connected."""
 

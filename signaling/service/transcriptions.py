@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .room_service import RoomService
 
 
+CHANNEL = "extension_transcriptions"
+"""Key of the media-signaling channel by which clients are told what was said."""
+
+
 class TranscriptionService:
     """
     The transcriptions of the rooms in progress.
@@ -100,6 +104,21 @@ class TranscriptionService:
             self._live[record.room_sid] = record
         self._put(record)
         return record
+
+    def deliver(self, record: TranscriptionRecord, text: str) -> int:
+        """
+        Tell the room's clients what an engine heard; return how many are told.
+
+        :param record: As it was read; what is in memory counts.
+        :param text: The message, JSON.
+        :raises ApiError: 53118 when the room has ended, 20001 when the transcription is stopped.
+        """
+        live = self._service.live_room(record.room_sid)
+        if live is None:
+            raise ApiError.of(ErrorCode.ROOM_COMPLETED)
+        if self._live.get(record.room_sid, record).status != "started":
+            raise ApiError.of(ErrorCode.INVALID_PARAMETER, "The transcription is not started")
+        return live.signal(CHANNEL, text)
 
     def _started(self, record: TranscriptionRecord) -> TranscriptionRecord:
         live = self._service.live_room(record.room_sid)

@@ -77,6 +77,10 @@ class WhipResource:
     def subscriptions_changed(self) -> None:
         """Take note that the subscriptions have a new revision: the media simply comes."""
 
+    def signal(self, channel: str, text: str) -> bool:
+        """Send a message on a media-signaling channel: there are none."""
+        return False
+
     def ended(self, reason: LeaveReason) -> None:
         """Forget the resource: its address answers 404 from now on."""
         self._ended = True

@@ -16,6 +16,7 @@ from tests.support.clients import (
     arrived,
     assert_both_ways,
     assert_media_flows,
+    basic_authorization,
     clients_of,
     failures_in_log,
     meet,
@@ -184,3 +185,40 @@ async def test_the_dev_token_lets_a_client_in(server: Server, clients: Clients, 
     erin = clients.participant("erin", room)
     await erin.join()
     assert [p.identity for p in erin.participants.values()] == ["dave"]
+
+
+async def test_transcriptions_arrive_also_after_the_channel_was_replaced(
+    server: Server, clients: Clients, room: str
+) -> None:
+    alice = clients.participant("alice", room, channels=("extension_transcriptions",))
+    await alice.join()
+    headers = basic_authorization(server.account)
+    path = f"{server.url}/v1/Rooms/{alice.room_sid}/Transcriptions"
+    async with clients.http.post(path, headers=headers) as answer:
+        url = (await answer.json())["url"] + "/Messages"
+    message = {
+        "participant": alice.participant_sid,
+        "track": "MT" + "0" * 32,
+        "transcription": "hello",
+        "language_code": "en-US",
+        "timestamp": "2026-11-26T12:00:00Z",
+        "partial_results": False,
+        "sequence_number": 1,
+    }
+    label = alice.channels["extension_transcriptions"]
+    channel = await alice.peer.wait_channel(label)
+    alice.peer.send(channel, json.dumps({"type": "ready"}))
+    async with clients.http.post(url, json=message, headers=headers) as answer:
+        assert (answer.status, await answer.json()) == (202, {"participants": 1})
+    await alice.peer.wait_until(lambda: bool(alice.peer.messages))
+    [(came_by, text)] = alice.peer.messages
+    assert came_by == label
+    assert json.loads(text) == message | {"type": "extension_transcriptions"}
+    # Closed by the client: it is granted another one.
+    alice.peer.close_channel(channel)
+    await alice.wait_until(lambda: alice.channels["extension_transcriptions"] != label)
+    await alice.peer.wait_channel(alice.channels["extension_transcriptions"])
+    async with clients.http.post(url, json=message, headers=headers) as answer:
+        assert await answer.json() == {"participants": 1}
+    await alice.peer.wait_until(lambda: len(alice.peer.messages) == 2)
+    await alice.leave()

@@ -19,6 +19,9 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node import MediaNode, MediaNodeConfig
 from router.node_events import (
+    ChannelClosed,
+    ChannelOpened,
+    ChannelReceived,
     MediaKind,
     NegotiationNeeded,
     NodeEvent,
@@ -285,6 +288,45 @@ async def test_data_channels_are_forwarded(
 
     channel.close()
     await watched.wait_for(SourceRemoved, source=added.source)
+
+
+async def test_channels_of_signaling_work_both_ways_and_tell_of_their_end(
+    watched: Watched, connections: list[RTCPeerConnection]
+) -> None:
+    node = watched.node
+    client = connection_of(connections)
+    client.addTransceiver("audio", "recvonly")
+    channels: asyncio.Queue[RTCDataChannel] = asyncio.Queue()
+    received: asyncio.Queue[str | bytes] = asyncio.Queue()
+
+    def opened(channel: RTCDataChannel) -> None:
+        channel.on("message", received.put_nowait)
+        channels.put_nowait(channel)
+
+    client.on("datachannel", opened)
+    peer_id = node.create_peer(group="room")
+    await negotiate(node, peer_id, client)
+    node.open_channel(peer_id, "signals")
+    node.send_message(peer_id, "signals", "lost: not open yet")
+    await watched.wait_for(NegotiationNeeded, peer_id=peer_id)
+    await answer_offer(node, peer_id, client)
+    await watched.wait_for(ChannelOpened, peer_id=peer_id, label="signals")
+    async with asyncio.timeout(10):
+        channel = await channels.get()
+        assert channel.label == "signals"
+        node.send_message(peer_id, "signals", "hello")
+        assert await received.get() == "hello"
+        channel.send("ready")
+        await watched.wait_for(ChannelReceived, peer_id=peer_id, label="signals", data="ready")
+        channel.close()
+        await watched.wait_for(ChannelClosed, peer_id=peer_id, label="signals")
+        # The next one may well get the same stream: what is sent by the old label is lost.
+        node.open_channel(peer_id, "more signals")
+        await watched.wait_for(ChannelOpened, peer_id=peer_id, label="more signals")
+        node.send_message(peer_id, "signals", "lost: closed")
+        node.send_message(peer_id, "more signals", "again")
+        assert (await channels.get()).label == "more signals"
+        assert await received.get() == "again"
 
 
 async def test_what_is_forwarded_already_is_not_begun_anew(

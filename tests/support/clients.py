@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ def access_token(account: Account, identity: str, room: str | None = None) -> st
         room=room,
         now=datetime.now(UTC),
     )
+
+
+def basic_authorization(account: Account) -> dict[str, str]:
+    """Return the header by which a back end is known to REST."""
+    pair = f"{account.api_key_sid}:{account.api_key_secret}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 class Participant(RspClient):
@@ -90,6 +97,7 @@ class Clients:
         heartbeat: float = 5.0,
         token: str | None = None,
         number: int | None = None,
+        channels: tuple[str, ...] = (),
     ) -> Participant:
         """
         Return a participant who has yet to join.
@@ -104,6 +112,7 @@ class Clients:
             room=room,
             rng=random.Random(self.rng.getrandbits(64)),
             heartbeat=heartbeat,
+            channels=channels,
         )
         self._last_number += 1
         participant.number = self._last_number if number is None else number

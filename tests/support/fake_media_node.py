@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from router.errors import DataPlaneError, LocalProtocolError, NegotiationError
 from router.node_events import (
+    ChannelClosed,
+    ChannelOpened,
     MediaKind,
     NegotiationNeeded,
     NodeEvent,
@@ -47,6 +49,8 @@ class FakePeer:
     offered_slots: dict[MediaKind, list[str]] | None = None
     """The slots of our pending offer."""
     restarts: int = 0
+    channels: dict[str, list[str]] = field(default_factory=dict)
+    """What was sent on the channels of signaling, by label."""
 
 
 class FakeMediaNode:
@@ -142,6 +146,16 @@ class FakeMediaNode:
         self.calls["unsubscribe"] += 1
         self._release(self._peer(peer_id), source_id)
 
+    def open_channel(self, peer_id: PeerId, label: str) -> None:
+        self._command("open_channel")
+        peer = self._peer(peer_id)
+        if label in peer.channels:
+            raise LocalProtocolError(f"{label} was used before")
+        peer.channels[label] = []
+
+    def send_message(self, peer_id: PeerId, label: str, data: str) -> None:
+        self._peer(peer_id).channels[label].append(data)
+
     def session_facts(self, peer_id: PeerId) -> "PeerFacts":
         # Here, because it needs the compiled plane, which signaling alone does not.
         from router.node import PeerFacts
@@ -168,9 +182,17 @@ class FakeMediaNode:
         """Let the transport fail for good."""
         self._emit(PeerFailed(peer_id=peer_id, reason="test"))
 
-    def open_channel(self, peer_id: PeerId, label: str) -> None:
+    def client_opens_channel(self, peer_id: PeerId, label: str) -> None:
         """Let a client's data channel open."""
         self._add_source(peer_id, "data", label)
+
+    def channel_opened(self, peer_id: PeerId, label: str) -> None:
+        """Let the client have a channel of signaling."""
+        self._emit(ChannelOpened(peer_id=peer_id, label=label))
+
+    def channel_closed(self, peer_id: PeerId, label: str) -> None:
+        """Let a channel of signaling end."""
+        self._emit(ChannelClosed(peer_id=peer_id, label=label))
 
     def lose_receiver(self, peer_id: PeerId, receiver_id: str) -> None:
         """Let the peer stop the section that has this id."""

@@ -62,6 +62,7 @@ class Lab {
     for (const name of ['reconnected', 'recordingStarted', 'recordingStopped']) {
       room.on(name, () => this.note(name));
     }
+    room.on('transcription', (transcription) => this.note('transcription', { transcription }));
     room.on('reconnecting', (error) => this.note('reconnecting', { error: describe(error) }));
     room.on('disconnected', (_, error) => this.note('disconnected', { error: describe(error) }));
     for (const name of ['participantDisconnected', 'participantReconnecting', 'participantReconnected']) {

@@ -1,6 +1,6 @@
 import itertools
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,14 +21,22 @@ names = itertools.count()
 
 @dataclass
 class Link:
-    """A participant's client that only remembers how it ended."""
+    """A participant's client that only remembers what it was told."""
 
     reason: LeaveReason | None = None
+    channels: set[str] = field(default_factory=set)
+    """The media-signaling channels that it has open."""
+    signals: list[tuple[str, str]] = field(default_factory=list)
 
     def participant_changed(self, view: ParticipantView) -> None: ...
     def publications_changed(self) -> None: ...
     def subscriptions_changed(self) -> None: ...
     def peer_event(self, event: NodeEvent) -> None: ...
+    def signal(self, channel: str, text: str) -> bool:
+        if channel in self.channels:
+            self.signals.append((channel, text))
+        return channel in self.channels
+
     def flush(self) -> None: ...
     def ended(self, reason: LeaveReason) -> None:
         self.reason = reason

@@ -1,6 +1,7 @@
 """Transcriptions: started and stopped by the application, ended by the room."""
 
 import itertools
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -129,3 +130,93 @@ def test_bad_configuration_is_refused(
         answer = http.post(url, data={"Configuration": text})
         assert (answer.status_code, answer.json()["code"]) == (400, 20001)
     assert client.rooms(room.sid).transcriptions.list() == []
+
+
+MESSAGE: dict[str, Any] = {
+    "participant": "PA" + "1" * 32,
+    "track": "MT" + "2" * 32,
+    "transcription": "hello",
+    "language_code": "en-US",
+    "timestamp": "2026-11-26T12:00:00Z",
+    "partial_results": False,
+    "sequence_number": 1,
+}
+
+
+def test_messages_are_passed_on_as_they_are(
+    server: RunningServer, client: Any, room: Any, http: requests.Session
+) -> None:
+    made = client.rooms(room.sid).transcriptions.create()
+    alice, bob = join(server, room.sid, "alice"), join(server, room.sid, "bob")
+    alice.link.channels.add("extension_transcriptions")
+    message = MESSAGE | {"transcription": "Grüße \u2028 ✓", "confidence": 0.5, "words": ["a"]}
+    answer = http.post(f"{made.url}/Messages", json=message)
+    assert (answer.status_code, answer.json()) == (202, {"participants": 1})
+    [(channel, text)] = alice.link.signals
+    assert channel == "extension_transcriptions"
+    assert json.loads(text) == message | {"type": "extension_transcriptions"}
+    assert bob.link.signals == []
+
+
+def test_messages_need_a_started_transcription(
+    server: RunningServer, client: Any, room: Any, http: requests.Session
+) -> None:
+    transcriptions = client.rooms(room.sid).transcriptions
+    made = transcriptions.create()
+    url = f"{made.url}/Messages"
+    unknown = http.post(url.replace(made.ttid, "video_transcriptions_x"), json=MESSAGE)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, 20404)
+    assert requests.post(url, json=MESSAGE, timeout=10).status_code == 401
+    transcriptions(made.ttid).update(status="stopped")
+    stopped = http.post(url, json=MESSAGE)
+    assert (stopped.status_code, stopped.json()["code"]) == (400, 20001)
+    transcriptions(made.ttid).update(status="started")
+    assert http.post(url, json=MESSAGE).json() == {"participants": 0}
+    client.rooms(room.sid).update(status="completed")
+    ended = http.post(url, json=MESSAGE)
+    assert (ended.status_code, ended.json()["code"]) == (400, 53118)
+    assert http.get(url).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"participant": "alice"},
+        {"participant": None},
+        {"track": "MT1"},
+        {"transcription": 1},
+        {"language_code": None},
+        {"timestamp": 5},
+        {"partial_results": "true"},
+        {"sequence_number": "1"},
+        {"type": "active_speaker"},
+        {"transcription": "x" * (17 << 10)},
+    ],
+)
+def test_bad_messages_are_refused(
+    client: Any, room: Any, http: requests.Session, change: dict[str, Any]
+) -> None:
+    made = client.rooms(room.sid).transcriptions.create()
+    answer = http.post(f"{made.url}/Messages", json=MESSAGE | change)
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"\xff", b"[" * 10_000, b'{"a":' * 3_000, b'{"x": NaN}']
+)
+def test_bodies_that_are_no_json_object_are_refused(
+    client: Any, room: Any, http: requests.Session, body: bytes
+) -> None:
+    url = client.rooms(room.sid).transcriptions.create().url + "/Messages"
+    answer = http.post(url, data=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+
+
+def test_messages_are_json_and_nothing_else_is(
+    client: Any, room: Any, http: requests.Session
+) -> None:
+    made = client.rooms(room.sid).transcriptions.create()
+    form = http.post(f"{made.url}/Messages", data=MESSAGE)
+    assert (form.status_code, form.json()["code"]) == (415, 20001)
+    other = http.post(made.url, json={"Status": "stopped"})
+    assert (other.status_code, other.json()["code"]) == (415, 20001)

@@ -34,6 +34,7 @@ def connect_body(
     sdp: str | None = "",
     automatic_subscription: bool = True,
     access_token: str | None = None,
+    channels: tuple[str, ...] = ("active_speaker",),
 ) -> dict[str, Any]:
     """Return the ``connect`` of an SDK; its offer sends the audio and video tracks."""
     if sdp == "":
@@ -53,7 +54,7 @@ def connect_body(
             {"id": f"pc-{identity}", "description": {"type": "offer", "revision": 1, "sdp": sdp}}
         ],
         "publisher": {"name": "twilio-video.js", "sdk_version": "2.36.0", "user_agent": "test"},
-        "media_signaling": {"active_speaker": {"transports": [{"type": "data-channel"}]}},
+        "media_signaling": {key: {"transports": [{"type": "data-channel"}]} for key in channels},
         "subscribe": {"rules": [rule], "revision": 1},
     }
 

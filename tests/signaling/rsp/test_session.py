@@ -320,7 +320,7 @@ async def test_media_that_comes_before_its_track_is_joined_when_it_is_declared()
         assert merged(bob.take()).get("subscribed") is None
         await alice.update(track("a1"), track("d1", "data"))
         (peer_id, *_) = w.harness.node.peers
-        w.harness.node.open_channel(peer_id, "d1")
+        w.harness.node.client_opens_channel(peer_id, "d1")
         await w.advance(0.0)
         state = merged(bob.take())
         assert len(state["subscribed"]["tracks"]) == 2

@@ -130,7 +130,7 @@ async def act(w: Any, client: Watched, rng: random.Random) -> None:
                     await service.disconnect_participant(client.room_sid, sid)
         case 13:
             for peer_id in list(node.peers)[:1]:
-                node.open_channel(peer_id, rng.choice(["t0", "t1", "t2", "nobody's"]))
+                node.client_opens_channel(peer_id, rng.choice(["t0", "t1", "t2", "nobody's"]))
         case _:
             await client.send_frame({"type": "heartbeat"})
 

@@ -46,6 +46,9 @@ class SilentLink:
 
     def peer_event(self, event: object) -> None: ...
 
+    def signal(self, channel: str, text: str) -> bool:
+        return False
+
     def flush(self) -> None:
         self.flushes += 1
 
