@@ -7,7 +7,7 @@ import random
 import resource
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,17 @@ from signaling.config import (
     is_loopback,
     parse_bind,
     parse_ice_servers,
+)
+from signaling.edge import (
+    ClientFinder,
+    ConnectionGate,
+    CorsPolicy,
+    EdgeLimits,
+    LimitSettings,
+    Listener,
+    TlsContexts,
+    TlsFiles,
+    make_application,
 )
 from signaling.errors import ConfigError, StorageError
 from signaling.health import Health
@@ -65,6 +76,8 @@ HTTP_CLOSE_TIMEOUT = 1.0
 """Seconds that answers under way have to finish."""
 HTTP_IDLE_TIMEOUT = 75.0
 """Seconds that a connection may stay open without a whole request, the first one included."""
+HTTP_LINGER_TIME = 2.0
+"""Seconds for which what is left of a body is read, so that its sender can read the refusal."""
 HTTP_BACKLOG = 1024
 """Connections that may wait: after a restart all clients come back at once."""
 EXIT_FORCED = 1
@@ -131,6 +144,16 @@ def webhook_config_of(settings: Settings, account: Account) -> WebhookConfig:
     )
 
 
+def limits_of(settings: Settings) -> LimitSettings:
+    """Return the limits' part of the settings."""
+    return LimitSettings(
+        key_requests_per_second=settings.requests_per_key,
+        address_requests_per_second=settings.requests_per_address,
+        refused_logins_per_minute=settings.refused_logins_per_address,
+        joins_per_minute=settings.joins_per_address,
+    )
+
+
 def _announced(settings: Settings, *, ipv6: bool) -> tuple[str, ...]:
     if settings.media_host and settings.media_host not in ("::", "0.0.0.0"):
         return (settings.media_host,)
@@ -155,13 +178,18 @@ class Server:
         """The room service, once started."""
         self.store: SqlStore | None = None
         """The store, once started."""
-        self._sites: list[web.TCPSite] = []
+        proxies = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
+        self._finder = ClientFinder(proxies)
+        self._gate = ConnectionGate(most=settings.connections_per_address, finder=self._finder)
+        self._listeners: list[Listener] = []
         self._signals = 0
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._draining = False
         self.http_port = 0
         """The port on which HTTP is served, once started."""
+        self.tls_port = 0
+        """The port on which HTTPS is served, once started; 0 without a certificate."""
 
     async def start(self) -> None:
         """
@@ -202,6 +230,7 @@ class Server:
         transcriptions = TranscriptionHandlers(
             service=service, transcriptions=transcribing, store=store, media=store
         )
+        limits = EdgeLimits(limits_of(settings), monotonic=service.clock.monotonic)
         health = Health(
             draining=lambda: service.draining, media_failed=lambda: node.failure is not None
         )
@@ -209,6 +238,7 @@ class Server:
             config=RestConfig(
                 account=account,
                 keys=access.secrets,
+                admit_key=limits.admit_key,
                 public_url=settings.public_url or None,
                 limits=RoomLimits(
                     media_region=settings.media_region,
@@ -233,7 +263,10 @@ class Server:
         whip = WhipEndpoint(service=service, tokens=tokens, rng=self._rng)
         registry = metrics.make_registry(
             ParlourCollector(
-                service=service, counters=node.counters, media_failed=health.media_failed
+                service=service,
+                counters=node.counters,
+                media_failed=health.media_failed,
+                refusals=lambda: {**limits.refusals, "connection": self._gate.refused},
             )
         )
         routes = [
@@ -247,9 +280,25 @@ class Server:
         ]
         if settings.metrics_bind not in (METRICS_ON_HTTP, "off"):
             host, port = parse_bind(settings.metrics_bind)
-            bound = await self._listen(metrics.routes(registry), host, port)
+            app = web.Application()
+            app.add_routes(metrics.routes(registry))
+            bound = await self._listen(await self._run_application(app), host, port)
             _log.info("metrics served", host=host, port=bound)
-        self.http_port = await self._listen(routes, settings.http_host, settings.http_port)
+        tls = await self._open_certificate()
+        factory = await self._run_application(
+            make_application(
+                routes,
+                finder=self._finder,
+                limits=limits,
+                cors=CorsPolicy(settings.cors_origins),
+                signaling_path=settings.signaling_path,
+            )
+        )
+        if tls is not None:
+            host = settings.tls_host or ("::" if has_ipv6() else "0.0.0.0")
+            self.tls_port = await self._listen(factory, host, settings.tls_port, tls)
+            _log.info("HTTPS served", host=host, port=self.tls_port)
+        self.http_port = await self._listen(factory, settings.http_host, settings.http_port)
         # Ahead of the HTTP server, which would drop the sockets without their close code.
         self._stack.push_async_callback(service.close)
         health.started = True
@@ -284,8 +333,8 @@ class Server:
         _log.info("stopping")
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                for site in self._sites:
-                    await site.stop()
+                for listener in self._listeners:
+                    await listener.stop()
                 await self._stack.aclose()
         except TimeoutError:
             _log.error("not everything could be stopped in time", seconds=CLOSE_TIMEOUT)
@@ -394,28 +443,56 @@ class Server:
             self._stack.push_async_callback(retention.close)
             retention.start()
 
-    async def _listen(self, routes: Iterable[web.RouteDef], host: str, port: int) -> int:
-        """Serve routes on an address and return the port."""
-        app = web.Application()
-        app.add_routes(routes)
+    async def _open_certificate(self) -> TlsContexts | None:
+        settings = self._settings
+        if not settings.tls_cert:
+            return None
+        certificate = Path(settings.tls_cert)
+        contexts = TlsContexts(TlsFiles(certificate, Path(settings.tls_key or certificate)))
+        self._stack.push_async_callback(contexts.close)
+        contexts.start()
+        return contexts
+
+    async def _run_application(self, app: web.Application) -> Callable[[], asyncio.Protocol]:
+        """Return what makes the protocol of each connection."""
         runner = web.AppRunner(
             app,
             access_log=None,
             keepalive_timeout=HTTP_IDLE_TIMEOUT,
             shutdown_timeout=HTTP_CLOSE_TIMEOUT,
+            lingering_time=HTTP_LINGER_TIME,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, host, port, backlog=HTTP_BACKLOG)
+        assert runner.server is not None
+        return runner.server
+
+    async def _listen(
+        self,
+        factory: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        tls: TlsContexts | None = None,
+    ) -> int:
+        """Serve on an address and return the port."""
+        listener = Listener(
+            factory,
+            host=host,
+            port=port,
+            backlog=HTTP_BACKLOG,
+            gate=self._gate,
+            tls=None if tls is None else tls.current,
+        )
         try:
-            await site.start()
+            bound = await listener.start()
         except (OSError, UnicodeError) as error:
             # A name that does not resolve has a number of its own, and one that cannot has none.
             number = getattr(error, "errno", None) or 0
             reason = os.strerror(number) if number > 0 else str(error)
-            raise ConfigError(f"cannot serve HTTP on {host} port {port}: {reason}") from error
-        self._sites.append(site)
-        bound: int = runner.addresses[0][1]
+            scheme = "HTTP" if tls is None else "HTTPS"
+            raise ConfigError(f"cannot serve {scheme} on {host} port {port}: {reason}") from error
+        self._stack.push_async_callback(listener.stop)
+        self._listeners.append(listener)
         return bound
 
 

@@ -44,6 +44,9 @@ def _split(value: object) -> object:
     return value
 
 
+# Scheme, host and port in lower case, without a slash at the end.
+_ORIGIN = r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -63,6 +66,55 @@ class Settings(BaseSettings):
         "",
         description="URL under which clients reach HTTP; links begin with it. "
         "Empty: the Host header of each request.",
+    )
+    tls_host: str = Field(
+        "", description="Address on which HTTPS is served. Empty: all, IPv6 and IPv4."
+    )
+    tls_port: Port = Field(
+        8443, description="Port of HTTPS, which serves the same as HTTP; 0: the kernel chooses."
+    )
+    tls_cert: str = Field(
+        "",
+        description="PEM file with the certificate and its chain; loaded anew when it changes. "
+        "Empty: no HTTPS.",
+    )
+    tls_key: str = Field(
+        "", description="PEM file with the private key. Empty: it is in the certificate's file."
+    )
+    trusted_proxies: Names = Field(
+        (),
+        description="Networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded "
+        "count, as CIDRs with commas between.",
+    )
+    cors_origins: Names = Field(
+        (),
+        description="Origins whose pages may call REST, WHIP and WHEP, with commas between; *: "
+        "all. Empty: none.",
+    )
+    connections_per_address: int = Field(
+        10_000, ge=0, description="HTTP connections from one address at a time; 0: no limit."
+    )
+    requests_per_key: float = Field(
+        2000.0,
+        ge=0,
+        le=1e6,
+        description="REST requests a second with one API key; 0: no limit.",
+    )
+    requests_per_address: float = Field(
+        4000.0, ge=0, le=1e6, description="HTTP requests a second from one address; 0: no limit."
+    )
+    refused_logins_per_address: float = Field(
+        300.0,
+        ge=0,
+        le=1e6,
+        description="Refused credentials a minute from one address, whose requests are then all "
+        "refused for a while; 0: no limit.",
+    )
+    joins_per_address: float = Field(
+        6000.0,
+        ge=0,
+        le=1e6,
+        description="WebSockets and WHIP or WHEP sessions a minute from one address; 0: no limit.",
     )
     signaling_path: str = Field("/signaling", description="Path of the signaling WebSocket.")
     media_host: str = Field(
@@ -217,6 +269,23 @@ class Settings(BaseSettings):
             raise ValueError("has no host and port that can be")
         return value.rstrip("/")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_cors_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not re.fullmatch(_ORIGIN, origin):
+                raise ValueError(
+                    "must be origins as browsers write them, such as https://app.example.com, or *"
+                )
+        return value
+
     @field_validator("signaling_path")
     @classmethod
     def _check_signaling_path(cls, value: str) -> str:
@@ -363,11 +432,15 @@ def _parse_ice_server(entry: object) -> dict[str, Any]:
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.dev and not settings.dev_allow_remote and not is_loopback(settings.http_host):
-        raise ConfigError(
-            "development mode hands out access tokens to everybody who reaches "
-            f"{settings.http_host}; bind it to 127.0.0.1, or allow that with --dev-allow-remote"
-        )
+    hosts = (settings.http_host, *((settings.tls_host or "::",) if settings.tls_cert else ()))
+    for host in hosts:
+        if settings.dev and not settings.dev_allow_remote and not is_loopback(host):
+            raise ConfigError(
+                "development mode hands out access tokens to everybody who reaches "
+                f"{host}; bind it to 127.0.0.1, or allow that with --dev-allow-remote"
+            )
+    if settings.tls_key and not settings.tls_cert:
+        raise ConfigError("tls_key needs tls_cert")
     if settings.minute_seconds != 60 and not settings.dev:
         raise ConfigError("minute_seconds is for development mode, with --dev")
     parts = {

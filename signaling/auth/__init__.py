@@ -2,6 +2,6 @@
 
 from signaling.auth.access_token import AccessToken, TokenVerifier, mint_access_token
 from signaling.auth.account import Account
-from signaling.auth.basic import is_authentic
+from signaling.auth.basic import authenticate
 
-__all__ = ["AccessToken", "Account", "TokenVerifier", "is_authentic", "mint_access_token"]
+__all__ = ["AccessToken", "Account", "TokenVerifier", "authenticate", "mint_access_token"]

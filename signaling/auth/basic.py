@@ -12,16 +12,17 @@ from signaling.ids import ApiKeySid
 HEADER_MAX_CHARACTERS = 4096
 
 
-def is_authentic(
+def authenticate(
     authorization: str | None, account: Account, keys: Mapping[ApiKeySid, str] | None = None
-) -> bool:
+) -> str | None:
     """
-    Tell whether an ``Authorization`` header holds credentials of the account.
+    Return whose credentials of the account an ``Authorization`` header holds, if any.
 
     Either the account's SID with its auth token, or an API key's SID with that key's secret. How
     long this takes tells nothing about how much of a wrong pair was right.
 
     :param keys: The secret of each API key in force; None stands for the account's own key.
+    :return: The SID, or None when the caller is not to be let in.
     """
     user, password = _parse_basic(authorization)
     if keys is None:
@@ -29,7 +30,7 @@ def is_authentic(
     known = _equal(user, account.account_sid)
     # SIDs are no secrets, so looking one up may take its time; comparing the secret may not.
     expected = account.auth_token if known else keys.get(ApiKeySid(user), "")
-    return _equal(password, expected) & bool(expected)
+    return user if _equal(password, expected) & bool(expected) else None
 
 
 def _parse_basic(authorization: str | None) -> tuple[str, str]:

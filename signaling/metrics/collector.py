@@ -54,6 +54,7 @@ class ParlourCollector(Collector):
 
     :param counters: Returns the media node's counters.
     :param media_failed: Tells whether a data plane stopped by itself.
+    :param refusals: Returns what the limits refused, by the limit's name.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class ParlourCollector(Collector):
         service: MetricsService,
         counters: Callable[[], Mapping[str, int]],
         media_failed: Callable[[], bool],
+        refusals: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._service = service
         self._counters = counters
         self._media_failed = media_failed
+        self._refusals = refusals
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric as it is now."""
@@ -75,6 +78,14 @@ class ParlourCollector(Collector):
             "1 once a data plane stopped by itself, which only a restart mends.",
             value=int(self._media_failed()),
         )
+        refused = CounterMetricFamily(
+            "parlour_http_refused",
+            "Requests (key, address, login, join) and connections over a limit.",
+            labels=["limit"],
+        )
+        for limit, count in sorted(self._refusals().items()):
+            refused.add_metric([limit], count)
+        yield refused
         yield from self._collect_media(self._counters())
 
     def _collect_service(self) -> Iterator[Metric]:

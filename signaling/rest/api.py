@@ -9,12 +9,19 @@ from urllib.parse import unquote
 import structlog
 
 from signaling.auth.account import Account
-from signaling.auth.basic import is_authentic
+from signaling.auth.basic import authenticate
 from signaling.errors import ApiError, ErrorCode, StorageError
 from signaling.ids import ApiKeySid, new_request_sid
 from signaling.rest.call import Call
 from signaling.rest.handlers import Handlers, not_found
-from signaling.rest.message import BodyTooLarge, Request, Response, error_response
+from signaling.rest.message import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Request,
+    Response,
+    error_response,
+    retry_after,
+)
 from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits
 from signaling.rest.route import FORM, LEGACY_VERSION, Route
@@ -37,6 +44,11 @@ class RestConfig:
     limits: RoomLimits = field(default_factory=RoomLimits)
     keys: Mapping[ApiKeySid, str] | None = None
     """The secret of each API key in force; None knows the account's own only."""
+    admit_key: Callable[[str], float] = lambda _key: 0.0
+    """
+    Counts a request of an API key, or of the account's SID; returns 0.0, or in how many seconds
+    the caller may ask again.
+    """
 
 
 class RestApi:
@@ -99,15 +111,22 @@ class RestApi:
     async def _answer(self, request: Request) -> Response:
         try:
             authorization = request.headers.get("authorization")
-            if not is_authentic(authorization, self._config.account, self._config.keys):
+            caller = authenticate(authorization, self._config.account, self._config.keys)
+            if caller is None:
                 challenge = {"WWW-Authenticate": CHALLENGE}
                 return error_response(ApiError.of(ErrorCode.UNAUTHENTICATED), challenge)
+            if wait := self._config.admit_key(caller):
+                headers = {"Retry-After": retry_after(wait)}
+                return error_response(ApiError.of(ErrorCode.TOO_MANY_REQUESTS), headers)
             return await self._route(request)
         except ApiError as error:
             return error_response(error)
         except BodyTooLarge:
             message = "The request body is too large"
             return error_response(ApiError(413, ErrorCode.INVALID_PARAMETER, message))
+        except BodyTooSlow:
+            message = "The request body did not come in time"
+            return error_response(ApiError(408, ErrorCode.INVALID_PARAMETER, message))
         except StorageError as error:
             _log.error("the store failed", error=str(error))
             return error_response(ApiError.of(ErrorCode.UNAVAILABLE))

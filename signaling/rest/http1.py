@@ -5,7 +5,8 @@ import re
 from aiohttp import web
 
 from signaling.rest.api import RestApi
-from signaling.rest.message import BodyTooLarge, Request
+from signaling.rest.body import read_body, with_rest_unread
+from signaling.rest.message import Request
 from signaling.rest.route import LEGACY_VERSION, VERSION
 
 BODY_MAX_BYTES = 1 << 20
@@ -23,16 +24,12 @@ def routes(api: RestApi) -> list[web.RouteDef]:
                 query=request.rel_url.raw_query_string,
                 headers={name.lower(): value for name, value in request.headers.items()},
                 base_url=base_url(request),
-                read_body=lambda: _read_body(request),
+                read_body=lambda: read_body(request, most=BODY_MAX_BYTES),
             )
         )
-        answer = web.Response(
-            status=response.status, body=response.body, headers=dict(response.headers)
+        return with_rest_unread(
+            web.Response(status=response.status, body=response.body, headers=dict(response.headers))
         )
-        if response.status == 413:
-            # What is left of the body is not worth reading to keep the connection.
-            answer.force_close()
-        return answer
 
     return [
         web.route("*", f"/{version}{rest}", handle)
@@ -50,14 +47,3 @@ def base_url(request: web.Request) -> str:
         address, port = (name[0], name[1]) if name else ("localhost", 80)
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     return f"{request.scheme}://{host}"
-
-
-async def _read_body(request: web.Request) -> bytes:
-    if (request.content_length or 0) > BODY_MAX_BYTES:
-        raise BodyTooLarge
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > BODY_MAX_BYTES:
-            raise BodyTooLarge
-    return bytes(body)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
 from signaling.errors import ApiError
 
@@ -12,6 +13,10 @@ MORE_INFO = "https://www.twilio.com/docs/errors/"
 
 class BodyTooLarge(Exception):
     """The body has more bytes than the server takes."""
+
+
+class BodyTooSlow(Exception):
+    """The body did not arrive in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,8 @@ class Request:
     base_url: str
     """Scheme and authority under which the client reached the server; no slash at the end."""
     read_body: Callable[[], Awaitable[bytes]]
-    """Reads the whole body; raises :class:`BodyTooLarge`. Called only once the caller is known."""
+    """Reads the whole body; raises :class:`BodyTooLarge` and :class:`BodyTooSlow`. Called only once
+    the caller is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +66,8 @@ def error_response(error: ApiError, headers: Mapping[str, str] | None = None) ->
         "status": error.status,
     }
     return json_response(error.status, members, headers)
+
+
+def retry_after(wait: float) -> str:
+    """Return the value of ``Retry-After`` (RFC 9110 section 10.2.3): whole seconds, 1 or more."""
+    return str(max(1, ceil(wait)))

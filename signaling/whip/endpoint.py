@@ -20,7 +20,7 @@ from router.errors import DataPlaneError, LocalProtocolError, NegotiationError, 
 from router.node_events import MediaKind, PeerId
 from signaling.auth.access_token import AccessToken, TokenVerifier
 from signaling.errors import ApiError, ErrorCode, StorageError, TokenError
-from signaling.rest.message import BodyTooLarge, Request, Response, json_response
+from signaling.rest.message import BodyTooLarge, BodyTooSlow, Request, Response, json_response
 from signaling.rooms import Participant, SubscribeRules, TrackRequest
 from signaling.rules import EXCLUDE_ALL
 from signaling.service.config import IceServer
@@ -37,10 +37,6 @@ PROTOCOLS = ("whip", "whep")
 STORE_TIMEOUT = 10.0
 """Seconds for which a join waits for the store, when a room has to be made or looked up."""
 
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Accept-Patch, ETag, Link, Location, Retry-After",
-}
 _ENDPOINT_METHODS = "OPTIONS, POST"
 _RESOURCE_METHODS = "DELETE, OPTIONS, PATCH"
 _TITLES = {
@@ -50,11 +46,13 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    408: "Request timeout",
     409: "Conflict",
     412: "Precondition failed",
     413: "Content too large",
     415: "Unsupported media type",
     428: "Precondition required",
+    429: "Too many requests",
     500: "Internal server error",
     503: "Service unavailable",
 }
@@ -122,15 +120,15 @@ class WhipEndpoint:
             response = _problem_response(problem)
         except BodyTooLarge:
             response = _problem_response(Problem(413, "the description is too large"))
+        except BodyTooSlow:
+            response = _problem_response(Problem(408, "the description did not come in time"))
         except StorageError as error:
             _log.error("the store failed", error=str(error))
             response = _problem_response(Problem(503, "the server cannot make rooms at present"))
         except Exception:
             _log.exception("a request failed")
             response = _problem_response(Problem(500, "the server failed"))
-        return Response(
-            status=response.status, body=response.body, headers={**_CORS, **response.headers}
-        )
+        return response
 
     async def _route(self, request: Request) -> Response:
         # Split first, decode then: an escaped slash is part of a room's name.
@@ -413,20 +411,17 @@ def _quoted(text: str) -> str:
 
 
 def _options(methods: str, headers: Mapping[str, str]) -> Response:
-    return Response(
-        status=204,
-        headers={
-            "Allow": methods,
-            "Access-Control-Allow-Methods": methods,
-            "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
-            "Access-Control-Max-Age": "86400",
-            **headers,
-        },
-    )
+    return Response(status=204, headers={"Allow": methods, **headers})
 
 
 def _method_not_allowed(methods: str) -> Problem:
     return Problem(405, f"allowed are {methods}", headers={"Allow": methods})
+
+
+def too_many_requests(headers: Mapping[str, str]) -> Response:
+    """Return the answer to an address that asks too often. :param headers: ``Retry-After``."""
+    code = ErrorCode.TOO_MANY_REQUESTS
+    return _problem_response(Problem(code.status, code.message, code=int(code), headers=headers))
 
 
 def _unauthorized(error: TokenError) -> Problem:

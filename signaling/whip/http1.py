@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from signaling.rest.message import BodyTooLarge, Request
+from signaling.rest.body import read_body, with_rest_unread
+from signaling.rest.message import Request
 
 from .endpoint import WhipEndpoint
 
@@ -21,29 +22,14 @@ def routes(endpoint: WhipEndpoint) -> list[web.RouteDef]:
                 query=request.rel_url.raw_query_string,
                 headers={name.lower(): value for name, value in request.headers.items()},
                 base_url="",
-                read_body=lambda: _read_body(request),
+                read_body=lambda: read_body(request, most=BODY_MAX_BYTES),
             )
         )
-        answer = web.Response(
-            status=response.status, body=response.body, headers=dict(response.headers)
+        return with_rest_unread(
+            web.Response(status=response.status, body=response.body, headers=dict(response.headers))
         )
-        if response.status == 413:
-            # What is left of the body is not worth reading to keep the connection.
-            answer.force_close()
-        return answer
 
     return [
         web.route("*", "/whip/{path:(?s:.*)}", handle),
         web.route("*", "/whep/{path:(?s:.*)}", handle),
     ]
-
-
-async def _read_body(request: web.Request) -> bytes:
-    if (request.content_length or 0) > BODY_MAX_BYTES:
-        raise BodyTooLarge
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > BODY_MAX_BYTES:
-            raise BodyTooLarge
-    return bytes(body)

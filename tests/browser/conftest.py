@@ -77,12 +77,13 @@ async def page_url() -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def server(page_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """Run one server with two plane threads for all browser tests that need no other."""
+    origin = page_url.removesuffix("/page.html")
     async with running_server(
         tmp_path_factory.mktemp("server"),
         media_threads=2,
-        settings={"SESSION_TIMEOUT": "5", "PAGE_CLOSED_GRACE": "1"},
+        settings={"SESSION_TIMEOUT": "5", "PAGE_CLOSED_GRACE": "1", "CORS_ORIGINS": origin},
     ) as running:
         yield running
 

@@ -315,5 +315,15 @@ async def test_page_reaches_its_own_server_only(
         page_url.replace("page.html", "hooks.js"),
     )
     assert injected == "refused"
+    inline = await page.page.run(
+        """() => {
+          const script = document.createElement('script');
+          script.textContent = 'window.ran = true';
+          document.head.append(script);
+          document.body.insertAdjacentHTML('beforeend', '<img src="x:" onerror="ran = true">');
+          return window.ran ?? null;
+        }"""
+    )
+    assert inline is None
     assert all("Content Security Policy" in line for line in page.page.errors)
     await page.page.close()

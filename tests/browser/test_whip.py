@@ -79,20 +79,25 @@ async def test_publisher_is_seen_and_heard_by_a_guest_of_the_sdk(
     await alice.wait("participantDisconnected", identity="whip")
 
 
-async def test_refusal_is_readable_from_another_origin(
+async def test_answers_are_readable_from_listed_origins_alone(
     chromium: Browser, back_end: BackEnd, plain_url: str
 ) -> None:
+    whep = {"url": f"{back_end.server.url}/whep/r", "token": "badToken"}
+    rooms = f"{back_end.server.url}/v1/Rooms"
+    call = """async (url) => {
+      const answer = await fetch(url, { headers: { Authorization: 'Basic eDp5' } });
+      return [answer.status, answer.headers.get('Twilio-Request-Id')?.length ?? 0];
+    }"""
     page = await chromium.open(plain_url)
-    refused = await page.run(
-        "(request) => plain.start(request)",
-        {"url": f"{back_end.server.url}/whep/r", "token": "badToken"},
-    )
+    refused = await page.run("(request) => plain.start(request)", whep)
     assert refused["status"] == 401
     assert json.loads(refused["body"])["code"] == 20101
-    # REST is for back ends, which have its password: no page of another origin may call it.
+    assert await page.run(call, rooms) == [401, 34]
+    await page.close()
+    # The same page under another name is of another origin, and reads nothing.
+    page = await chromium.open(plain_url.replace("localhost", "127.0.0.1"))
     with pytest.raises(PageError):
-        await page.run(
-            "(url) => fetch(url, { headers: { Authorization: 'Basic eDp5' } })",
-            f"{back_end.server.url}/v1/Rooms",
-        )
+        await page.run("(request) => plain.start(request)", whep)
+    with pytest.raises(PageError):
+        await page.run(call, rooms)
     await page.close()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signaling.auth.account import Account
-from signaling.auth.basic import is_authentic
+from signaling.auth.basic import authenticate
 from signaling.ids import AccountSid, ApiKeySid
 
 ACCOUNT = Account(
@@ -21,11 +21,10 @@ def basic(user: str, password: str) -> str:
 
 
 def test_both_pairs_are_accepted() -> None:
-    assert is_authentic(basic(ACCOUNT.account_sid, "the auth token"), ACCOUNT)
-    assert is_authentic(basic(ACCOUNT.api_key_sid, "the:key:secret"), ACCOUNT)
-    assert is_authentic(
-        basic(ACCOUNT.api_key_sid, "the:key:secret").replace("Basic", "bASIC"), ACCOUNT
-    )
+    account, key = ACCOUNT.account_sid, ACCOUNT.api_key_sid
+    assert authenticate(basic(account, "the auth token"), ACCOUNT) == account
+    assert authenticate(basic(key, "the:key:secret"), ACCOUNT) == key
+    assert authenticate(basic(key, "the:key:secret").replace("Basic", "bASIC"), ACCOUNT) == key
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_both_pairs_are_accepted() -> None:
     ],
 )
 def test_other_pairs_are_refused(user: str, password: str) -> None:
-    assert not is_authentic(basic(user, password), ACCOUNT)
+    assert not authenticate(basic(user, password), ACCOUNT)
 
 
 def test_account_without_auth_token_is_not_open_to_an_empty_password() -> None:
@@ -50,17 +49,17 @@ def test_account_without_auth_token_is_not_open_to_an_empty_password() -> None:
         auth_token="",
         api_key_secret="secret",
     )
-    assert not is_authentic(basic(account.account_sid, ""), account)
-    assert is_authentic(basic(account.api_key_sid, "secret"), account)
+    assert not authenticate(basic(account.account_sid, ""), account)
+    assert authenticate(basic(account.api_key_sid, "secret"), account)
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Basic", "Basic ", "Basic !!!", "Basic /////w==", "Bearer abc", "x" * 9999]
 )
 def test_malformed_headers_are_refused(header: str | None) -> None:
-    assert not is_authentic(header, ACCOUNT)
+    assert not authenticate(header, ACCOUNT)
 
 
 @given(st.text(), st.binary())
 def test_no_header_raises(scheme: str, data: bytes) -> None:
-    assert not is_authentic(f"{scheme} {base64.b64encode(data).decode()}", ACCOUNT)
+    assert not authenticate(f"{scheme} {base64.b64encode(data).decode()}", ACCOUNT)
