@@ -210,7 +210,7 @@ class Server:
         service = RoomService(
             node=node, store=store, config=service_config_of(settings, account), rng=self._rng
         )
-        await self._start_webhooks(service, store)
+        webhooks = await self._start_webhooks(service, store)
         await service.start()
         self.service, self.store = service, store
         self._stack.push_async_callback(service.close)
@@ -222,7 +222,9 @@ class Server:
             end_tokens=service.end_tokens,
         )
         await access.load()
-        compositions = CompositionService(service=service, store=store, rng=self._rng)
+        compositions = CompositionService(
+            service=service, store=store, rng=self._rng, recorded=webhooks.notice
+        )
         self._stack.push_async_callback(compositions.close)
         await compositions.start()
         transcribing = TranscriptionService(service=service, store=store, rng=self._rng)
@@ -427,7 +429,7 @@ class Server:
         _log.info("media served", ports=node.ports, addresses=config.addresses)
         return node
 
-    async def _start_webhooks(self, service: RoomService, store: SqlStore) -> None:
+    async def _start_webhooks(self, service: RoomService, store: SqlStore) -> Webhooks:
         settings = self._settings
         webhooks = Webhooks(
             config=webhook_config_of(settings, self._account),
@@ -442,6 +444,7 @@ class Server:
             retention = Retention(store=store, clock=service.clock, keep=keep)
             self._stack.push_async_callback(retention.close)
             retention.start()
+        return webhooks
 
     async def _open_certificate(self) -> TlsContexts | None:
         settings = self._settings

@@ -149,6 +149,7 @@ class ErrorCode(IntEnum):
 
     RECORDINGS_DELETED = 53628, 400, "The recordings of the Room were deleted"
     NO_SOURCE_LEFT = 53630, 400, "No track is left after sources and exclusions"
+    HOOK_FAILED = 53631, 400, "The composition could not be enqueued by its hook"
 
 
 class SignalingError(Exception):

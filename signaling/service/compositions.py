@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,8 +10,15 @@ import structlog
 from signaling.errors import ErrorCode, StorageError
 from signaling.ids import new_composition_sid
 from signaling.rooms import RoomCompleted, RoomEvent
+from signaling.storage.event_records import EventRecord
 from signaling.storage.media_queries import MediaQueries
-from signaling.storage.media_records import CompositionRecord, RecordingRecord
+from signaling.storage.media_records import (
+    CompositionHookRecord,
+    CompositionRecord,
+    RecordingRecord,
+)
+
+from .composition_events import CompositionEvents
 
 if TYPE_CHECKING:
     from .live_room import LiveRoom
@@ -28,12 +36,23 @@ class CompositionService:
 
     A waiting composition of which nothing was recorded fails. One that has sources stays enqueued
     for whatever renders it. Enabled hooks make compositions of rooms that were recorded.
+
+    :param recorded: Called with each event that is in the store and to be delivered.
     """
 
-    def __init__(self, *, service: "RoomService", store: MediaQueries, rng: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        service: "RoomService",
+        store: MediaQueries,
+        rng: random.Random,
+        recorded: Callable[[EventRecord], None],
+    ) -> None:
         self._service = service
         self._store = store
         self._rng = rng
+        self._recorded = recorded
+        self._events = CompositionEvents(rng=rng)
         # By room SID: whether the hooks are to run.
         self._ended: dict[str, bool] = {}
         self._wake = asyncio.Event()
@@ -94,7 +113,9 @@ class CompositionService:
         for composition in await self._store.compositions_of_room(room_sid):
             if composition.status == "enqueued" and not _has_sources(composition, usable):
                 code = ErrorCode.RECORDINGS_DELETED if gone else ErrorCode.NO_SOURCE_LEFT
-                if await self._store.fail_composition(composition.sid, code):
+                failed = self._events.failed(composition, code, self._service.clock.utc_now())
+                if await self._store.fail_composition(composition.sid, code, [failed]):
+                    self._tell(failed)
                     _log.info("composition failed", composition_sid=composition.sid, code=int(code))
 
     async def _run_hooks(self, room_sid: str) -> None:
@@ -103,17 +124,33 @@ class CompositionService:
         done = {composition.hook_sid for composition in existing}
         for hook in hooks:
             if hook.sid not in done:
-                await self._store.add_composition(
-                    CompositionRecord(
-                        sid=new_composition_sid(self._rng),
-                        account_sid=hook.account_sid,
-                        room_sid=room_sid,
-                        hook_sid=hook.sid,
-                        plan=hook.plan,
-                        status="enqueued",
-                        created_at=self._service.clock.utc_now(),
-                    )
-                )
+                await self._run_hook(hook, room_sid)
+
+    async def _run_hook(self, hook: CompositionHookRecord, room_sid: str) -> None:
+        composition = CompositionRecord(
+            sid=new_composition_sid(self._rng),
+            account_sid=hook.account_sid,
+            room_sid=room_sid,
+            hook_sid=hook.sid,
+            plan=hook.plan,
+            status="enqueued",
+            created_at=self._service.clock.utc_now(),
+        )
+        told = self._events.enqueued(composition, hook)
+        try:
+            await self._store.add_composition(composition, [told])
+        except StorageError:
+            raise
+        except Exception:
+            _log.exception("a composition hook failed", hook_sid=hook.sid, room_sid=room_sid)
+            code, at = ErrorCode.HOOK_FAILED, self._service.clock.utc_now()
+            told = self._events.hook_failed(hook, room_sid, code, at)
+            await self._store.add_events([told])
+        self._tell(told)
+
+    def _tell(self, event: EventRecord) -> None:
+        if event.delivery == "pending":
+            self._recorded(event)
 
 
 def _has_sources(composition: CompositionRecord, usable: list[RecordingRecord]) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from signaling.storage.event_records import EventRecord, LeftBehind, PendingRoom
+from signaling.storage.event_records import CallbackQueue, EventRecord, LeftBehind, PendingQueue
 from signaling.storage.event_tables import events
 from signaling.storage.queries import SqlQueries
-from signaling.storage.rows import participant_of, track_of
+from signaling.storage.rows import participant_of, row_of, track_of
 from signaling.storage.tables import metadata, participants, rooms, tracks
 
 _IDENTITY = "ParticipantIdentity"
@@ -40,29 +41,39 @@ class EventQueries(SqlQueries):
         found = await self._all(query)
         return tuple(_event_of(row) for row in found[:size]), len(found) > size
 
-    async def pending_events(self, room_sid: str, *, size: int) -> tuple[EventRecord, ...]:
-        """Return the next events of a room that are to be delivered, in order."""
+    async def pending_events(self, queue: CallbackQueue, *, size: int) -> tuple[EventRecord, ...]:
+        """Return the next events of a queue that are to be delivered, in order."""
         query = (
             select(events)
-            .where(events.c.room_sid == room_sid, events.c.delivery == "pending")
+            .where(
+                events.c.room_sid == queue.room_sid,
+                events.c.url == queue.url,
+                events.c.delivery == "pending",
+            )
             .order_by(events.c.sequence)
             .limit(size)
         )
         return tuple(_event_of(row) for row in await self._all(query))
 
-    async def pending_rooms(self) -> tuple[PendingRoom, ...]:
-        """Return all rooms with events to deliver, for the restart."""
-        # Only the first pending event of a room is ever tried, so only it can have a time.
+    async def pending_queues(self) -> tuple[PendingQueue, ...]:
+        """Return all queues with events to deliver, for the restart."""
+        # Only the first pending event of a queue is ever tried, so only it can have a time.
         query = (
             select(
                 events.c.room_sid,
-                func.min(events.c.url).label("url"),
+                events.c.url,
                 func.max(events.c.next_attempt_at).label("next_attempt_at"),
             )
             .where(events.c.delivery == "pending", events.c.account_sid == self._account_sid)
-            .group_by(events.c.room_sid)
+            .group_by(events.c.room_sid, events.c.url)
         )
-        return tuple(PendingRoom(**row) for row in await self._all(query))
+        return tuple(
+            PendingQueue(
+                queue=CallbackQueue(row["room_sid"], row["url"]),
+                next_attempt_at=row["next_attempt_at"],
+            )
+            for row in await self._all(query)
+        )
 
     async def update_delivery(self, event: EventRecord) -> None:
         """Write what became of an event's delivery."""
@@ -161,6 +172,20 @@ class EventQueries(SqlQueries):
                     if (mine := _of_rooms(table, sids)) is not None:
                         await connection.execute(delete(table).where(mine))
         return len(sids)
+
+
+async def append_events(connection: AsyncConnection, made: Sequence[EventRecord]) -> None:
+    """
+    Add events of a room that has ended, in a transaction that is under way.
+
+    Their sequence numbers are given here: they go on where the room's ended.
+    """
+    for event in made:
+        last = await connection.scalar(
+            select(func.max(events.c.sequence)).where(events.c.room_sid == event.room_sid)
+        )
+        row = row_of(event) | {"sequence": 0 if last is None else last + 1}
+        await connection.execute(insert(events).values(**row))
 
 
 def _of_rooms(table: Table, sids: Sequence[str]) -> ColumnElement[bool] | None:

@@ -1,4 +1,4 @@
-"""The rows of a room's events, and of their delivery to the room's status callback."""
+"""The rows of a room's events, and of their delivery to status callbacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class EventRecord:
     sequence: int
     """From 0 in each room, without gaps."""
     name: str
-    """``room-created`` and so on."""
+    """``room-created``, ``composition-failed`` and so on."""
     created_at: datetime
     participant_sid: str | None = None
     """Whom it concerns."""
     parameters: Mapping[str, str]
     """What a callback carries, in order; apart from the signature it is the whole of it."""
     url: str | None = None
-    """The room's status callback; None when nobody is told."""
+    """The status callback of the room or composition; None when nobody is told."""
     method: str = "POST"
     """``POST`` or ``GET``."""
     delivery: str = "none"
@@ -38,12 +38,19 @@ class EventRecord:
     """What the last attempt failed with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingRoom:
-    """A room with events that have not been delivered."""
+@dataclass(frozen=True, slots=True)
+class CallbackQueue:
+    """Events that are delivered one after the other: those of a room to one URL."""
 
     room_sid: str
     url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingQueue:
+    """A queue with events that have not been delivered."""
+
+    queue: CallbackQueue
     next_attempt_at: datetime | None
 
 

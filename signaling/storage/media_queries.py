@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from signaling.compositions import CompositionPlan
 from signaling.errors import NameTaken
+from signaling.storage.event_queries import append_events
+from signaling.storage.event_records import EventRecord
 from signaling.storage.media_records import (
     CompositionHookRecord,
     CompositionRecord,
@@ -126,20 +128,37 @@ class MediaQueries(SqlQueries):
 
     # Compositions.
 
-    async def add_composition(self, composition: CompositionRecord) -> None:
-        """Add a composition."""
+    async def add_composition(
+        self, composition: CompositionRecord, told: Sequence[EventRecord] = ()
+    ) -> None:
+        """
+        Add a composition.
+
+        :param told: Events that tell of it, written together with it.
+        """
         async with self._transaction() as connection:
             row = row_of(composition) | {"plan": composition.plan.to_json()}
             await connection.execute(insert(compositions).values(**row))
+            await append_events(connection, told)
 
-    async def fail_composition(self, sid: str, code: int) -> bool:
-        """Let a waiting composition fail, and tell whether it was still waiting."""
+    async def fail_composition(self, sid: str, code: int, told: Sequence[EventRecord] = ()) -> bool:
+        """
+        Let a waiting composition fail, and tell whether it was still waiting.
+
+        :param told: Events that tell of it, written together with it.
+        """
         return await self._change_composition(
             compositions.c.sid == sid,
             compositions.c.status == "enqueued",
+            told=told,
             status="failed",
             failure_code=code,
         )
+
+    async def add_events(self, told: Sequence[EventRecord]) -> None:
+        """Add events of a room that has ended; their sequence numbers are given here."""
+        async with self._transaction() as connection:
+            await append_events(connection, told)
 
     async def delete_composition(self, sid: str, at: datetime) -> bool:
         """Cancel or delete a composition, and tell whether that was done."""
@@ -150,13 +169,17 @@ class MediaQueries(SqlQueries):
             deleted_at=at,
         )
 
-    async def _change_composition(self, *where: ColumnElement[bool], **values: object) -> bool:
+    async def _change_composition(
+        self, *where: ColumnElement[bool], told: Sequence[EventRecord] = (), **values: object
+    ) -> bool:
         async with self._transaction() as connection:
             result = await connection.execute(
                 update(compositions)
                 .where(*where, compositions.c.account_sid == self._account_sid)
                 .values(**values)
             )
+            if result.rowcount:
+                await append_events(connection, told)
         return bool(result.rowcount)
 
     async def get_composition(self, sid: str) -> CompositionRecord | None:

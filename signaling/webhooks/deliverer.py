@@ -1,4 +1,4 @@
-"""Delivers the events that the store holds as pending; the schedule says which room is next."""
+"""Delivers the events that the store holds as pending; the schedule says which queue is next."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import structlog
 
 from signaling.errors import StorageError
 from signaling.service import Clock
-from signaling.storage.event_records import EventRecord
+from signaling.storage.event_records import CallbackQueue, EventRecord
 
 from .config import WebhookConfig
 from .request import make_request
@@ -25,14 +25,14 @@ from .target import Overrides, TargetInvalid, parse_target, receiver_of
 STORE_RETRY = 2.0
 """Seconds until a store that failed is asked again."""
 BATCH_SIZE = 20
-"""Events that are read at a time and sent one after the other, before other rooms have a turn."""
+"""Events that are read at a time and sent one after the other, before other queues have a turn."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Deliverer:
     """
-    One task that decides, and one for each room under way.
+    One task that decides, and one for each queue under way.
 
     :param flush: Waits until all events so far are in the store.
     :param rng: Draws the jitter.
@@ -54,11 +54,11 @@ class Deliverer:
         self._flush = flush
         self._clock = clock
         self._rng = rng
-        self._schedule = DeliverySchedule(
+        self._schedule: DeliverySchedule[CallbackQueue] = DeliverySchedule(
             concurrency=config.concurrency, per_receiver=config.concurrency_per_receiver
         )
-        # Rooms with events that may not be in the store yet, and their URLs.
-        self._fresh: dict[str, str] = {}
+        # With events that may not be in the store yet; in order.
+        self._fresh: dict[CallbackQueue, None] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._run_task: asyncio.Task[None] | None = None
@@ -66,8 +66,8 @@ class Deliverer:
         """Attempts by what followed: ``delivered``, ``retry``, ``dead``."""
 
     @property
-    def waiting_rooms(self) -> int:
-        """Return the number of rooms with callbacks that wait or are under way."""
+    def waiting_queues(self) -> int:
+        """Return the number of queues with callbacks that wait or are under way."""
         return len(self._schedule) + len(self._fresh)
 
     async def start(self) -> None:
@@ -77,11 +77,11 @@ class Deliverer:
         :raises StorageError: if the store fails.
         """
         now, at = self._clock.monotonic(), self._clock.utc_now()
-        for room in await self._store.pending_rooms():
+        for pending in await self._store.pending_queues():
             wait = 0.0
-            if room.next_attempt_at is not None:
-                wait = max(0.0, (room.next_attempt_at - at).total_seconds())
-            self._schedule.add(room.room_sid, receiver_of(room.url), now + wait)
+            if pending.next_attempt_at is not None:
+                wait = max(0.0, (pending.next_attempt_at - at).total_seconds())
+            self._schedule.add(pending.queue, receiver_of(pending.queue.url), now + wait)
         self._run_task = asyncio.create_task(self._run(), name="webhooks")
 
     async def close(self) -> None:
@@ -96,7 +96,7 @@ class Deliverer:
     def notice(self, event: EventRecord) -> None:
         """Take note of an event that will be in the store soon."""
         if event.url is not None:
-            self._fresh[event.room_sid] = event.url
+            self._fresh[CallbackQueue(event.room_sid, event.url)] = None
             self._wake.set()
 
     async def _run(self) -> None:
@@ -123,12 +123,13 @@ class Deliverer:
             asyncio.get_running_loop().call_later(STORE_RETRY, self._wake.set)
             return
         now = self._clock.monotonic()
-        for room_sid, url in fresh.items():
-            self._schedule.add(room_sid, receiver_of(url), now)
+        for queue in fresh:
+            self._schedule.add(queue, receiver_of(queue.url), now)
 
     def _begin_due(self) -> None:
-        for room_sid in self._schedule.take(self._clock.monotonic()):
-            task = asyncio.create_task(self._deliver(room_sid), name=f"callbacks of {room_sid}")
+        for queue in self._schedule.take(self._clock.monotonic()):
+            name = f"callbacks of {queue.room_sid}"
+            task = asyncio.create_task(self._deliver(queue), name=name)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -140,24 +141,24 @@ class Deliverer:
             async with asyncio.timeout(delay):
                 await self._wake.wait()
 
-    async def _deliver(self, room_sid: str) -> None:
+    async def _deliver(self, queue: CallbackQueue) -> None:
         again: float | None = STORE_RETRY
         slow = False
         try:
-            again, slow = await self._deliver_batch(room_sid)
+            again, slow = await self._deliver_batch(queue)
         except StorageError as error:
-            _log.warning("callbacks wait for the store", room_sid=room_sid, error=str(error))
+            _log.warning("callbacks wait for the store", room_sid=queue.room_sid, error=str(error))
         except Exception:
-            _log.exception("callbacks of a room failed in part", room_sid=room_sid)
+            _log.exception("callbacks of a room failed in part", room_sid=queue.room_sid)
         finally:
             now = self._clock.monotonic()
             again_at = None if again is None else now + again
-            self._schedule.finish(room_sid, again_at=again_at, slow=slow, now=now)
+            self._schedule.finish(queue, again_at=again_at, slow=slow, now=now)
             self._wake.set()
 
-    async def _deliver_batch(self, room_sid: str) -> tuple[float | None, bool]:
-        """Return in how many seconds the room goes on, if ever, and whether it was held up."""
-        events = await self._store.pending_events(room_sid, size=BATCH_SIZE)
+    async def _deliver_batch(self, queue: CallbackQueue) -> tuple[float | None, bool]:
+        """Return in how many seconds the queue goes on, if ever, and whether it was held up."""
+        events = await self._store.pending_events(queue, size=BATCH_SIZE)
         for event in events:
             outcome, overrides = await self._attempt(event)
             age = (self._clock.utc_now() - event.created_at).total_seconds()

@@ -24,6 +24,7 @@ from signaling.rooms import (
     TrackUnpublished,
 )
 from signaling.service import Clock, LiveRoom
+from signaling.service.timestamps import timestamp
 from signaling.storage.event_records import EventRecord
 from signaling.storage.records import RoomRecord
 
@@ -216,11 +217,6 @@ def left(person: Person, at: datetime) -> dict[str, str]:
 def track_parameters(sid: str, kind: str, name: str) -> dict[str, str]:
     """Return the parameters of a track."""
     return {"TrackSid": sid, "TrackKind": kind, "TrackName": name}
-
-
-def timestamp(moment: datetime) -> str:
-    """Return an instant with milliseconds: ``2025-10-27T18:16:01.876Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def seconds(start: datetime, end: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from aiohttp.abc import AbstractResolver
 
 from signaling.service import RoomService
+from signaling.storage.event_records import EventRecord
 
 from .config import WebhookConfig
 from .deliverer import Deliverer
@@ -52,15 +53,19 @@ class Webhooks:
             recorded=self._deliverer.notice,
         )
 
+    def notice(self, event: EventRecord) -> None:
+        """Deliver an event that others keep: of a composition."""
+        self._deliverer.notice(event)
+
     @property
     def results(self) -> Mapping[str, int]:
         """Return how many attempts were ``delivered``, ``retry`` and ``dead``."""
         return self._deliverer.results
 
     @property
-    def waiting_rooms(self) -> int:
-        """Return the number of rooms with callbacks that wait or are under way."""
-        return self._deliverer.waiting_rooms
+    def waiting_queues(self) -> int:
+        """Return the number of queues with callbacks that wait or are under way."""
+        return self._deliverer.waiting_queues
 
     async def start(self) -> None:
         """

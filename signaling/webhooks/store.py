@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from signaling.storage.event_records import EventRecord, LeftBehind, PendingRoom
+from signaling.storage.event_records import CallbackQueue, EventRecord, LeftBehind, PendingQueue
 from signaling.storage.records import RoomRecord
 from signaling.storage.store import Record
 
@@ -23,11 +23,11 @@ class WebhookStore(Protocol):
     async def left_behind(self) -> tuple[LeftBehind, ...]:
         """Return whom a former run of the server left inside a room."""
 
-    async def pending_rooms(self) -> tuple[PendingRoom, ...]:
-        """Return all rooms with events to deliver."""
+    async def pending_queues(self) -> tuple[PendingQueue, ...]:
+        """Return all queues with events to deliver."""
 
-    async def pending_events(self, room_sid: str, *, size: int) -> tuple[EventRecord, ...]:
-        """Return the next events of a room that are to be delivered, in order."""
+    async def pending_events(self, queue: CallbackQueue, *, size: int) -> tuple[EventRecord, ...]:
+        """Return the next events of a queue that are to be delivered, in order."""
 
     async def update_delivery(self, event: EventRecord) -> None:
         """Write what became of an event's delivery."""

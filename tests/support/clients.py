@@ -68,6 +68,8 @@ class Clients:
         self.http = http
         self.url = url
         self.account = account
+        self.back_end = basic_authorization(account)
+        """Headers of REST requests."""
         self.rng = random.Random(seed)
         self.peers: set[Peer] = set()
         self._certificate = make_certificate(self.rng)

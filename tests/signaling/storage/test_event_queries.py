@@ -10,7 +10,7 @@ import pytest
 
 from signaling.ids import AccountSid, new_event_sid
 from signaling.storage import ParticipantRecord, RoomRecord
-from signaling.storage.event_records import EventRecord, PendingRoom
+from signaling.storage.event_records import CallbackQueue, EventRecord, PendingQueue
 from signaling.storage.sql_store import SqlStore
 from tests.signaling.storage.test_sql_store import (
     START,
@@ -72,14 +72,25 @@ async def test_pending_events_are_found_until_they_are_settled(store: SqlStore) 
     at = START + timedelta(seconds=5)
     tried = replace(one, attempts=1, next_attempt_at=at, error="HTTP status 500")
     await store.update_delivery(tried)
-    assert await store.pending_events(first.sid, size=10) == (tried, two)
-    assert await store.pending_rooms() == (
-        PendingRoom(room_sid=first.sid, url=URL, next_attempt_at=at),
-    )
+    queue = CallbackQueue(first.sid, URL)
+    assert await store.pending_events(queue, size=10) == (tried, two)
+    assert await store.pending_queues() == (PendingQueue(queue=queue, next_attempt_at=at),)
     await store.update_delivery(replace(tried, delivery="dead", next_attempt_at=None))
     await store.update_delivery(replace(two, delivery="delivered", settled_at=at))
-    assert await store.pending_events(first.sid, size=10) == ()
-    assert await store.pending_rooms() == ()
+    assert await store.pending_events(queue, size=10) == ()
+    assert await store.pending_queues() == ()
+
+
+async def test_each_url_of_a_room_has_a_queue_of_its_own(store: SqlStore) -> None:
+    first = room()
+    room_event, other = event(first, 0), event(first, 1, url="http://other.example/")
+    await store.put_all([first, room_event])
+    await store.add_events([replace(other, sequence=0)])
+    assert await store.list_events(first.sid, after=-1, size=10) == ((room_event, other), False)
+    for told in (room_event, other):
+        queue = CallbackQueue(first.sid, told.url or "")
+        assert await store.pending_events(queue, size=10) == (told,)
+        assert PendingQueue(queue=queue, next_attempt_at=None) in await store.pending_queues()
 
 
 async def test_another_account_sees_no_events(store: SqlStore, tmp_path: Path) -> None:
@@ -88,7 +99,7 @@ async def test_another_account_sees_no_events(store: SqlStore, tmp_path: Path) -
     url = f"sqlite:///{tmp_path / 'test.sqlite'}"
     other = await SqlStore.open(url, AccountSid("AC" + "2" * 32))
     assert await other.list_events(first.sid, after=-1, size=10) == ((), False)
-    assert await other.pending_rooms() == ()
+    assert await other.pending_queues() == ()
     assert await other.last_sequences() == {}
     assert await other.left_behind() == ()
     await other.close()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from signaling.webhooks.schedule import STRIKES_MAX, DeliverySchedule
 
 
-def make(concurrency: int = 100, per_receiver: int = 10) -> DeliverySchedule:
+def make(concurrency: int = 100, per_receiver: int = 10) -> DeliverySchedule[str]:
     return DeliverySchedule(concurrency=concurrency, per_receiver=per_receiver)
 
 
