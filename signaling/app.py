@@ -63,6 +63,7 @@ from signaling.service.retention import Retention
 from signaling.service.rule_commands import RuleCommands
 from signaling.service.transcriptions import TranscriptionService
 from signaling.service.turn import TurnServers
+from signaling.storage.engines import path_of
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
@@ -396,7 +397,7 @@ class Server:
             if not url:
                 settings.data_dir.mkdir(parents=True, exist_ok=True)
                 url = f"sqlite:///{_quoted(settings.data_dir / 'parlour.db')}"
-            database = SqlStore.path_of(url)
+            database = path_of(url)
             if database is not None:
                 self._stack.callback(os.close, take_lock(database))
             store = await SqlStore.open(url, self._account.account_sid)

@@ -147,7 +147,8 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="sqlite:/// and a path. Empty: parlour.db in the data directory.",
+        description="sqlite:/// and a path, or postgresql://USER:PASSWORD@HOST/DATABASE. "
+        "Empty: parlour.db in the data directory.",
     )
     dev: bool = Field(
         False, description="Development mode: anybody who reaches the page gets access tokens."

@@ -6,6 +6,8 @@ The errors of the signaling package, and the one table of the public API's codes
       TokenError(code)                 an access token that does not admit; RSP sends its code
       StorageError                     the store failed
         NameTaken                      an in-progress room already has the name
+        StoreUnavailable               it is down, or too slow: what it refused, it may take later
+          OutcomeUnknown               and whether it did what it was asked, nobody knows
       ConfigError                      settings that cannot be used; said in one line, no traceback
 """
 
@@ -203,6 +205,14 @@ class StorageError(SignalingError):
 
 class NameTaken(StorageError):
     """An in-progress room already has the name."""
+
+
+class StoreUnavailable(StorageError):
+    """The store cannot be reached, or does not answer in time; nothing was done."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The store failed while it was asked: what it was asked may have been done."""
 
 
 class ConfigError(SignalingError):

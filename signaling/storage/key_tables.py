@@ -2,14 +2,14 @@
 
 from sqlalchemy import Column, Index, String, Table, Text
 
-from signaling.storage.tables import UtcMicroseconds, metadata
+from signaling.storage.tables import UtcMicroseconds, Words, metadata
 
 api_keys = Table(
     "api_keys",
     metadata,
     Column("sid", String(34), primary_key=True),
     Column("account_sid", String(34), nullable=False),
-    Column("friendly_name", Text),
+    Column("friendly_name", Words),
     # Not a digest: it is the key that access tokens are verified with.
     Column("secret", Text),
     Column("created_at", UtcMicroseconds, nullable=False),
@@ -23,8 +23,8 @@ revocations = Table(
     metadata,
     Column("sid", String(34), primary_key=True),
     Column("account_sid", String(34), nullable=False),
-    Column("jti", Text),
-    Column("identity", Text),
+    Column("jti", Words),
+    Column("identity", Words),
     Column("key_sid", String(34)),
     Column("created_at", UtcMicroseconds, nullable=False),
     Index("ix_revocations_account_created", "account_sid", "created_at", "sid"),

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from signaling.storage.tables import UtcMicroseconds, metadata
+from signaling.storage.tables import UtcMicroseconds, Words, metadata
 
 recordings = Table(
     "recordings",
@@ -23,7 +23,7 @@ recordings = Table(
     Column("room_sid", String(34), nullable=False),
     Column("participant_sid", String(34), nullable=False),
     Column("source_sid", String(34), nullable=False),
-    Column("track_name", Text, nullable=False),
+    Column("track_name", Words, nullable=False),
     Column("kind", String(8), nullable=False),
     Column("codec", String(8), nullable=False),
     Column("status", String(16), nullable=False),
@@ -61,6 +61,7 @@ Index(
     "ix_compositions_waiting",
     compositions.c.room_sid,
     sqlite_where=text("status = 'enqueued'"),
+    postgresql_where=text("status = 'enqueued'"),
 )
 
 composition_hooks = Table(
@@ -68,9 +69,9 @@ composition_hooks = Table(
     metadata,
     Column("sid", String(34), primary_key=True),
     Column("account_sid", String(34), nullable=False),
-    Column("friendly_name", Text, nullable=False),
+    Column("friendly_name", Words, nullable=False),
     # What FriendlyName of a list is compared with.
-    Column("folded_name", Text, nullable=False),
+    Column("folded_name", Words, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("plan", Text, nullable=False, comment="CompositionPlan as a JSON object"),
     Column("created_at", UtcMicroseconds, nullable=False),
@@ -84,7 +85,7 @@ media_settings = Table(
     metadata,
     Column("account_sid", String(34), primary_key=True),
     Column("subject", String(16), primary_key=True),
-    Column("friendly_name", Text, nullable=False),
+    Column("friendly_name", Words, nullable=False),
     Column("aws_credentials_sid", String(34)),
     Column("aws_s3_url", Text),
     Column("encryption_key_sid", String(34)),

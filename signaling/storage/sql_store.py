@@ -1,27 +1,24 @@
-"""The store in a SQLite file, through SQLAlchemy."""
+"""The store in a SQL database, through SQLAlchemy."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, Table, event, exists, literal, select, tuple_, update
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import ColumnElement, Select, Table, exists, literal, select, text, tuple_, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from signaling.errors import NameTaken, StorageError
+from signaling.errors import NameTaken, OutcomeUnknown, StorageError, StoreUnavailable
 from signaling.ids import AccountSid
 from signaling.storage import schema
+from signaling.storage.engines import Engine, engine_of
 from signaling.storage.event_queries import EventQueries
 from signaling.storage.event_records import EventRecord
 from signaling.storage.event_tables import events
-from signaling.storage.files import make_private
+from signaling.storage.guard import StoreGuard, guarded
 from signaling.storage.key_queries import KeyQueries
 from signaling.storage.media_queries import MediaQueries
 from signaling.storage.media_records import TranscriptionRecord
@@ -75,78 +72,65 @@ _CHANGING: dict[type[Record], tuple[str, ...]] = {
     SubscriptionRecord: ("ended_at",),
     TranscriptionRecord: ("status", "configuration", "updated_at", "started_at", "ended_at"),
 }
-_PRAGMAS = (
-    # Readers and the writer do not wait for each other.
-    "PRAGMA journal_mode = WAL",
-    # A power cut may lose the last transactions in WAL mode, never the database.
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 5000",
-)
+CALL_TIMEOUT = 2.0
+"""Seconds that a call may take; a store that takes longer counts as down."""
 
 
+@guarded
 class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
     """
-    A :class:`~signaling.storage.store.Store` in one SQLite file; made by :meth:`open`.
+    A :class:`~signaling.storage.store.Store` in a SQLite file or a PostgreSQL database; made by
+    :meth:`open`.
 
-    SQLite has one writer at a time, so writes queue on a lock here, in order, and never find the
-    database locked by one of our own.
+    Writes queue on a lock here, in order: SQLite has one writer at a time, which then never finds
+    the database locked by one of our own, and PostgreSQL knows who may write by the session.
     """
 
-    def __init__(self, engine: AsyncEngine, account_sid: AccountSid) -> None:
+    def __init__(self, engine: Engine, account_sid: AccountSid, call_timeout: float) -> None:
         self._engine = engine
         self._account_sid = account_sid
         self._writer = asyncio.Lock()
+        self._guard = StoreGuard(timeout=call_timeout, probe=self._probe, abandon=engine.abandon)
 
     @classmethod
-    async def open(cls, url: str, account_sid: AccountSid) -> Self:
+    async def open(
+        cls, url: str, account_sid: AccountSid, *, call_timeout: float = CALL_TIMEOUT
+    ) -> Self:
         """
-        Open a database, made if it does not exist, and bring it to the newest schema.
+        Open a database and bring it to the newest schema; a SQLite file is made if there is none.
 
-        :param url: ``sqlite:///`` and a path.
+        :param url: ``sqlite:///`` and a path, or ``postgresql://``.
         :param account_sid: The account whose rows are read.
+        :param call_timeout: Seconds that a call may take.
         :raises StorageError: if that fails, in words for the operator.
         """
-        parsed = _parse_url(url)
+        engine = engine_of(url, account_sid, timeout=call_timeout)
         try:
-            make_private(parsed.database or ":memory:")
-            await asyncio.to_thread(_probe, parsed.database or ":memory:")
-        except sqlite3.Error as error:
-            raise StorageError(f"cannot open the database {parsed.database}: {error}") from error
-        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
-        try:
-            async with engine.begin() as connection:
+            await engine.prepare()
+            async with engine.writer.begin() as connection:
                 await connection.run_sync(schema.upgrade)
         except BaseException as error:
-            await engine.dispose()
-            if isinstance(error, SQLAlchemyError | StorageError):
+            engine.abandon()
+            await engine.close()
+            if isinstance(error, SQLAlchemyError | StorageError | OSError):
                 reason = getattr(error, "orig", None) or error
-                raise StorageError(
-                    f"cannot open the database {parsed.database}: {reason}"
-                ) from error
+                raise StorageError(f"cannot open the database {engine.name}: {reason}") from error
             raise
-        return cls(engine, account_sid)
+        return cls(engine, account_sid, call_timeout)
 
-    @staticmethod
-    def path_of(url: str) -> Path | None:
-        """
-        Return the file that a URL names, or None when the database is in memory.
-
-        :raises StorageError: if it is no URL that :meth:`open` takes.
-        """
-        database = _parse_url(url).database or ""
-        return None if database == ":memory:" else Path(database)
+    @property
+    def is_up(self) -> bool:
+        return self._guard.is_up
 
     async def close(self) -> None:
-        async with self._writer:
-            await self._engine.dispose()
+        await self._guard.close()
+        await self._engine.close()
 
     # Writing.
 
     async def add_room(self, room: RoomRecord) -> None:
         async with self._transaction() as connection:
-            await connection.execute(insert(rooms).values(**row_of(room)))
+            await connection.execute(self._engine.insert(rooms).values(**row_of(room)))
 
     async def update_room(self, room: RoomRecord) -> None:
         row = row_of(room)
@@ -170,7 +154,7 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             return
         async with self._transaction() as connection:
             for kind, alike in groupby(records, type):
-                statement = insert(_TABLES[kind])
+                statement = self._engine.insert(_TABLES[kind])
                 await connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=["sid"],
@@ -222,9 +206,8 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
 
     async def had_participants(self, room_sid: str) -> bool:
         query = select(exists().where(participants.c.room_sid == room_sid))
-        with _errors():
-            async with self._engine.connect() as connection:
-                return bool(await connection.scalar(query))
+        (row,) = await self._all(query)
+        return any(row.values())
 
     async def get_participant(self, room_sid: str, sid: str) -> ParticipantRecord | None:
         query = self._participants(room_sid).where(participants.c.sid == sid)
@@ -267,15 +250,38 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             participants.c.room_sid == room_sid, participants.c.account_sid == self._account_sid
         )
 
+    async def _probe(self) -> None:
+        """Ask for a session that can write, and for nothing else."""
+        async with self._writer, self._engine.writer.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            if self._engine.name_is_taken(error):
+                raise NameTaken("an in-progress room has the name") from error
+            raise StorageError(f"the database refused a row: {error.orig}") from error
+        except DBAPIError as error:
+            if self._engine.blames_statement(error) and not error.connection_invalidated:
+                raise StorageError(f"the database refused a row: {error.orig}") from error
+            raise OutcomeUnknown(f"the database failed: {error.orig}") from error
+        except (StatementError, UnicodeError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise StorageError(f"the database cannot take a row: {reason}") from error
+        except (SQLAlchemyError, StoreUnavailable, OSError) as error:
+            raise OutcomeUnknown(f"the database failed: {error or 'no answer'}") from error
+
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with _errors():
-            async with self._writer, self._engine.begin() as connection:
+        with self._errors():
+            async with self._writer, self._engine.writer.begin() as connection:
                 yield connection
 
     async def _all(self, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
-        with _errors():
-            async with self._engine.connect() as connection:
+        with self._errors():
+            async with self._engine.reader.connect() as connection:
                 rows: Sequence[Mapping[str, Any]]
                 rows = (await connection.execute(query)).mappings().all()
                 return rows
@@ -312,27 +318,6 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         )
 
 
-def _probe(path: str) -> None:
-    """
-    Read from the file once, so that one which is no database fails here.
-
-    A connection that fails while it is set up leaves its thread to report to a loop that may have
-    ended by then.
-    """
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA schema_version").fetchone()
-
-
-def _parse_url(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StorageError("the database URL cannot be understood") from error
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise StorageError("the database URL must be sqlite:/// and a path")
-    return parsed
-
-
 def _published(participant_sid: str) -> Select[Any]:
     return select(tracks).where(
         tracks.c.participant_sid == participant_sid, tracks.c.unpublished_at.is_(None)
@@ -351,23 +336,3 @@ def _created_within(
         yield table.c.created_at >= where.created_from
     if where.created_before is not None:
         yield table.c.created_at < where.created_before
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        # SQLite names the columns of the index, not the index.
-        if "rooms.name" in str(error.orig):
-            raise NameTaken("an in-progress room has the name") from error
-        raise StorageError(f"the database refused a row: {error.orig}") from error
-    except SQLAlchemyError as error:
-        raise StorageError(f"the database failed: {getattr(error, 'orig', error)}") from error
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()

@@ -1,6 +1,9 @@
 """
 What the rest of the package asks of a store.
 
+Every call is bounded in time. One that fails raises ``StoreUnavailable`` when the store is down or
+too slow, and another ``StorageError`` when it refused what it was asked.
+
 A store belongs to one account: it reads no other account's rows. Writes are durable when the call
 returns. Lists are newest first by creation, ties by SID, and are paged by the key (creation
 time, SID), so that rows made meanwhile do not shift pages.
@@ -98,6 +101,10 @@ class ParticipantFilter:
 
 class Store(Protocol):
     """Where everything is kept that REST can still be asked after a call ended."""
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether it answers; while it does not, each call fails at once."""
 
     async def close(self) -> None:
         """Finish pending writes and let the database go."""

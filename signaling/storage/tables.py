@@ -40,6 +40,21 @@ class UtcMicroseconds(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + int(value) * _MICROSECOND
 
 
+class Words(TypeDecorator[str]):
+    """
+    A text that clients choose. PostgreSQL takes none with a NUL: it becomes U+FFFD there, in rows
+    and in questions alike.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is not None and dialect.name == "postgresql":
+            return value.replace("\0", "\ufffd")
+        return value
+
+
 metadata = MetaData()
 
 rooms = Table(
@@ -47,7 +62,7 @@ rooms = Table(
     metadata,
     Column("sid", String(34), primary_key=True),
     Column("account_sid", String(34), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Words, nullable=False),
     Column("status", String(16), nullable=False),
     Column("ad_hoc", Boolean, nullable=False),
     Column("settings", Text, nullable=False, comment="RoomSettings as a JSON object"),
@@ -58,7 +73,7 @@ rooms = Table(
     Column("recording_rules_created_at", UtcMicroseconds),
     Column("recording_rules_updated_at", UtcMicroseconds),
     Index("ix_rooms_account_status_created", "account_sid", "status", "created_at", "sid"),
-    Index("ix_rooms_account_name_created", "account_sid", "name", "created_at", "sid"),
+    Index("ix_rooms_account_name_created", "account_sid", "name", "status", "created_at", "sid"),
 )
 Index(
     "uq_rooms_in_progress_name",
@@ -66,6 +81,7 @@ Index(
     rooms.c.name,
     unique=True,
     sqlite_where=text("status = 'in-progress'"),
+    postgresql_where=text("status = 'in-progress'"),
 )
 
 participants = Table(
@@ -74,7 +90,7 @@ participants = Table(
     Column("sid", String(34), primary_key=True),
     Column("room_sid", String(34), ForeignKey("rooms.sid"), nullable=False),
     Column("account_sid", String(34), nullable=False),
-    Column("identity", Text, nullable=False),
+    Column("identity", Words, nullable=False),
     Column("status", String(16), nullable=False),
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("updated_at", UtcMicroseconds, nullable=False),
@@ -88,6 +104,7 @@ participants = Table(
         "ix_participants_live",
         "sid",
         sqlite_where=text("status <> 'disconnected'"),
+        postgresql_where=text("status <> 'disconnected'"),
     ),
 )
 
@@ -97,12 +114,17 @@ tracks = Table(
     Column("sid", String(34), primary_key=True),
     Column("room_sid", String(34), ForeignKey("rooms.sid"), nullable=False),
     Column("participant_sid", String(34), ForeignKey("participants.sid"), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Words, nullable=False),
     Column("kind", String(8), nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcMicroseconds, nullable=False),
     Column("updated_at", UtcMicroseconds),
     Column("unpublished_at", UtcMicroseconds),
     Index("ix_tracks_participant_created", "participant_sid", "created_at", "sid"),
-    Index("ix_tracks_live", "sid", sqlite_where=text("unpublished_at IS NULL")),
+    Index(
+        "ix_tracks_live",
+        "sid",
+        sqlite_where=text("unpublished_at IS NULL"),
+        postgresql_where=text("unpublished_at IS NULL"),
+    ),
 )

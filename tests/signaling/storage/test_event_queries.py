@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,15 +18,15 @@ from tests.signaling.storage.test_sql_store import (
     make_room,
     make_track,
 )
-from tests.signaling.support import ACCOUNT_SID, open_store
+from tests.signaling.support import ACCOUNT_SID
 
 rng = random.Random(11)
 URL = "https://hooks.example.com/"
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    made = await open_store(tmp_path)
+async def store(url: str) -> AsyncIterator[SqlStore]:
+    made = await SqlStore.open(url, ACCOUNT_SID)
     yield made
     await made.close()
 
@@ -93,10 +92,9 @@ async def test_each_url_of_a_room_has_a_queue_of_its_own(store: SqlStore) -> Non
         assert PendingQueue(queue=queue, next_attempt_at=None) in await store.pending_queues()
 
 
-async def test_another_account_sees_no_events(store: SqlStore, tmp_path: Path) -> None:
+async def test_another_account_sees_no_events(store: SqlStore, url: str) -> None:
     first = room()
     await store.put_all([first, event(first, 0)])
-    url = f"sqlite:///{tmp_path / 'test.sqlite'}"
     other = await SqlStore.open(url, AccountSid("AC" + "2" * 32))
     assert await other.list_events(first.sid, after=-1, size=10) == ((), False)
     assert await other.pending_queues() == ()

@@ -1,41 +1,19 @@
-"""Rules and subscriptions in a real SQLite file, and the upgrade of a file without them."""
+"""Rules and subscriptions in the store."""
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
-
-from signaling.ids import AccountSid, new_subscription_sid
+from signaling.ids import new_subscription_sid
 from signaling.storage import Page, PageKey, ParticipantRecord, RoomRecord, TrackRecord
-from signaling.storage.migrations.versions import v0004_rules
-from signaling.storage.schema import MIGRATIONS
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.subscription_records import SubscribedTrack, SubscriptionRecord
 
 from .test_sql_store import make_participant, make_room, make_track
 
-ACCOUNT = AccountSid("AC" + "1" * 32)
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
 RULES = '[{"type":"include","all":true}]'
 rng = random.Random(8)
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'parlour.db'}"
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlStore]:
-    made = await SqlStore.open(url, ACCOUNT)
-    yield made
-    await made.close()
 
 
 def make_subscription(
@@ -135,44 +113,3 @@ async def test_a_subscription_ends_by_a_later_write(store: SqlStore) -> None:
     stored = await store.get_track(room.sid, track.sid)
     assert stored == track
     assert await store.get_track("RM" + "f" * 32, track.sid) is None
-
-
-async def test_a_file_of_the_schema_before_is_upgraded(url: str) -> None:
-    def migrate(connection: Connection, to: str) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.upgrade(config, to)
-
-    room, alice, _ = people()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        migrate(connection, v0004_rules.down_revision)
-        at = int(START.timestamp() * 1_000_000)
-        connection.execute(
-            text(
-                "INSERT INTO rooms (sid, account_sid, name, status, ad_hoc, settings, created_at,"
-                " updated_at) VALUES (:sid, :account, 'r1', 'in-progress', 0, '{}', :at, :at)"
-            ),
-            {"sid": room.sid, "account": ACCOUNT, "at": at},
-        )
-        connection.execute(
-            text(
-                "INSERT INTO participants (sid, room_sid, account_sid, identity, status,"
-                " created_at, updated_at)"
-                " VALUES (:sid, :room, :account, 'alice', 'connected', :at, :at)"
-            ),
-            {"sid": alice.sid, "room": room.sid, "account": ACCOUNT, "at": at},
-        )
-    engine.dispose()
-    store = await SqlStore.open(url, ACCOUNT)
-    old = await store.get_room(room.sid)
-    person = await store.get_participant(room.sid, alice.sid)
-    assert old is not None
-    assert person is not None
-    assert (old.created_at, old.recording_rules, person.subscribe_rules) == (START, None, None)
-    track = make_track(alice)
-    await store.put_all([track, make_subscription(person, track)])
-    assert await store.get_subscribed_track(alice.sid, track.sid) is not None
-    await store.close()

@@ -29,6 +29,7 @@ def upgrade() -> None:
         ["account_sid", "name"],
         unique=True,
         sqlite_where=sa.text("status = 'in-progress'"),
+        postgresql_where=sa.text("status = 'in-progress'"),
     )
     op.create_table(
         "participants",
@@ -50,6 +51,7 @@ def upgrade() -> None:
         "participants",
         ["sid"],
         sqlite_where=sa.text("status <> 'disconnected'"),
+        postgresql_where=sa.text("status <> 'disconnected'"),
     )
     op.create_table(
         "tracks",
@@ -69,5 +71,9 @@ def upgrade() -> None:
         "ix_tracks_participant_created", "tracks", ["participant_sid", "created_at", "sid"]
     )
     op.create_index(
-        "ix_tracks_live", "tracks", ["sid"], sqlite_where=sa.text("unpublished_at IS NULL")
+        "ix_tracks_live",
+        "tracks",
+        ["sid"],
+        sqlite_where=sa.text("unpublished_at IS NULL"),
+        postgresql_where=sa.text("unpublished_at IS NULL"),
     )

@@ -11,10 +11,12 @@ depends_on = None
 
 def upgrade() -> None:
     # NULL in old rows is right: what they had then is what a row without rules means.
-    op.add_column("rooms", sa.Column("recording_rules", sa.Text))
+    none_given = "JSON; NULL when none were ever given"
+    op.add_column("rooms", sa.Column("recording_rules", sa.Text, comment=none_given))
     op.add_column("rooms", sa.Column("recording_rules_created_at", sa.BigInteger))
     op.add_column("rooms", sa.Column("recording_rules_updated_at", sa.BigInteger))
-    op.add_column("participants", sa.Column("subscribe_rules", sa.Text))
+    includes_all = "JSON; NULL includes all"
+    op.add_column("participants", sa.Column("subscribe_rules", sa.Text, comment=includes_all))
     op.add_column("participants", sa.Column("subscribe_rules_created_at", sa.BigInteger))
     op.add_column("participants", sa.Column("subscribe_rules_updated_at", sa.BigInteger))
     op.create_table(

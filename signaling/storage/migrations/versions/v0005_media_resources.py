@@ -59,6 +59,7 @@ def upgrade() -> None:
         "compositions",
         ["room_sid"],
         sqlite_where=sa.text("status = 'enqueued'"),
+        postgresql_where=sa.text("status = 'enqueued'"),
     )
     op.create_table(
         "composition_hooks",

@@ -1,0 +1,294 @@
+"""The databases that the SQL store can use: how each is reached, and what its refusals mean."""
+
+import asyncio
+import hashlib
+import secrets
+import sqlite3
+import weakref
+from abc import ABC, abstractmethod
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Insert, Table, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from signaling.errors import StorageError, StoreUnavailable
+from signaling.storage.files import make_private
+
+READERS = 4
+"""Connections that read from PostgreSQL at a time."""
+OPEN_ATTEMPTS = 10
+"""How often a server is tried that cannot be reached at start-up, or a lock that is held."""
+OPEN_PAUSE = 0.5
+"""Seconds between those."""
+_LOCK_ATTEMPTS = 10
+_LOCK_PAUSE = 0.05
+_REFUSALS = ("22", "23", "42")
+"""Classes of SQLSTATE that blame the statement, not the server."""
+
+_PRAGMAS = (
+    # Readers and the writer do not wait for each other.
+    "PRAGMA journal_mode = WAL",
+    # A power cut may lose the last transactions in WAL mode, never the database.
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 1000",
+)
+
+
+class Engine(ABC):
+    """Connections to one database: one that writes at a time, and those that read."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    name: str
+    """For the operator; without secrets."""
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Find out whether the database can be used. :raises StorageError: if not."""
+
+    @abstractmethod
+    def insert(self, table: Table) -> Any:
+        """Return an ``INSERT`` with ``on_conflict_do_update`` and ``excluded``."""
+
+    @abstractmethod
+    def name_is_taken(self, error: IntegrityError) -> bool:
+        """Tell whether a refusal means that a room in progress has the name."""
+
+    @abstractmethod
+    def blames_statement(self, error: DBAPIError) -> bool:
+        """Tell whether the statement was at fault, and not the database or the way to it."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Cut all connections at once; whoever waits for one finds out."""
+
+    async def close(self) -> None:
+        """Let the database go."""
+        await self.writer.dispose()
+        if self.reader is not self.writer:
+            await self.reader.dispose()
+
+
+class SqliteEngine(Engine):
+    """
+    A SQLite file.
+
+    :param path: As in a SQLite URL.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._path = url.database or ":memory:"
+        self.name = self._path
+        self.writer = self.reader = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        event.listen(self.writer.sync_engine, "connect", _set_pragmas)
+
+    async def prepare(self) -> None:
+        try:
+            make_private(self._path)
+            await asyncio.to_thread(_probe, self._path)
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot open the database {self._path}: {error}") from error
+
+    def insert(self, table: Table) -> Insert:
+        return sqlite.insert(table)
+
+    def name_is_taken(self, error: IntegrityError) -> bool:
+        # SQLite names the columns of the index, not the index.
+        return "rooms.name" in str(error.orig)
+
+    def blames_statement(self, error: DBAPIError) -> bool:
+        # The file is locked, full, not to be read: that comes as an operational error.
+        return not isinstance(error.orig, sqlite3.OperationalError)
+
+    def abandon(self) -> None:
+        # A call into SQLite ends when it ends; those after it wait for their turn.
+        pass
+
+
+class PostgresEngine(Engine):
+    """
+    A database of a PostgreSQL server.
+
+    Only one server may write an account's rows. The session that writes holds a lock for that, so
+    that a write of a session that is long forgotten cannot come after those of its successor.
+
+    :param timeout: Seconds until a server that does not answer counts as down.
+    """
+
+    def __init__(self, url: URL, account_sid: str, *, timeout: float) -> None:
+        self._url = url.set(drivername="postgresql+asyncpg")
+        self.name = url.database or url.username or "postgres"
+        self._lock = int.from_bytes(
+            hashlib.sha256(f"parlour {account_sid}".encode()).digest()[:8], "big", signed=True
+        )
+        # Tells our own sessions from those of another server.
+        self._application = f"parlour {secrets.token_hex(8)}"
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.writer = self._make(1, timeout)
+        self.reader = self._make(READERS, timeout)
+        event.listen(self.writer.sync_engine, "connect", self._take_lock)
+
+    def _make(self, size: int, timeout: float) -> AsyncEngine:
+        engine = create_async_engine(
+            self._url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=timeout,
+            connect_args={
+                "timeout": timeout,
+                "server_settings": {
+                    "application_name": self._application,
+                    # The server notices within seconds that we are gone, and lets the lock go.
+                    "tcp_keepalives_idle": "5",
+                    "tcp_keepalives_interval": "2",
+                    "tcp_keepalives_count": "3",
+                    "jit": "off",
+                },
+            },
+        )
+        event.listen(engine.sync_engine, "connect", self._remember)
+        return engine
+
+    async def prepare(self) -> None:
+        for attempt in range(OPEN_ATTEMPTS):
+            try:
+                async with self.writer.connect() as connection:
+                    await connection.execute(select(1))
+                return
+            except StorageError:
+                # A server that was killed a moment ago may still hold the lock.
+                if attempt == OPEN_ATTEMPTS - 1:
+                    raise
+            except (OSError, TimeoutError, DBAPIError) as error:
+                if attempt == OPEN_ATTEMPTS - 1 or isinstance(error, DBAPIError):
+                    reason = getattr(error, "orig", None) or error
+                    raise StorageError(
+                        f"cannot reach the database {self.name}: {reason or 'no answer'}"
+                    ) from error
+            await asyncio.sleep(OPEN_PAUSE)
+
+    def insert(self, table: Table) -> Insert:
+        return postgresql.insert(table)
+
+    def name_is_taken(self, error: IntegrityError) -> bool:
+        return "uq_rooms_in_progress_name" in str(error.orig)
+
+    def blames_statement(self, error: DBAPIError) -> bool:
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:
+            # Values that the driver cannot put on the wire never reach the server.
+            return isinstance(getattr(error.orig, "__cause__", None), ValueError)
+        return str(state)[:2] in _REFUSALS
+
+    def abandon(self) -> None:
+        for connection in tuple(self._connections):
+            connection.terminate()
+
+    def _remember(self, connection: Any, _record: object) -> None:
+        self._connections.add(connection.driver_connection)
+
+    def _take_lock(self, connection: Any, _record: object) -> None:
+        """Take the lock on a new session that writes; a former one of our own is ended for it."""
+        cursor = connection.cursor()
+        try:
+            for _ in range(_LOCK_ATTEMPTS):
+                cursor.execute("SELECT pg_try_advisory_lock($1)", (self._lock,))
+                if cursor.fetchone()[0]:
+                    return
+                cursor.execute(
+                    "SELECT a.pid, a.application_name = $2, coalesce(host(a.client_addr), 'here'),"
+                    " CASE WHEN a.application_name = $2 THEN pg_terminate_backend(a.pid) END"
+                    " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+                    " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
+                    " AND l.database = (SELECT oid FROM pg_database"
+                    " WHERE datname = current_database())"
+                    " AND (l.classid::bigint << 32) | l.objid::bigint = $1",
+                    (self._lock, self._application),
+                )
+                holder = cursor.fetchone()
+                if holder is not None and not holder[1]:
+                    connection.driver_connection.terminate()
+                    raise StoreUnavailable(
+                        f"another server uses the database {self.name}"
+                        f" (PostgreSQL process {holder[0]}, from {holder[2]})"
+                    )
+                cursor.execute("SELECT pg_sleep($1)", (_LOCK_PAUSE,))
+            connection.driver_connection.terminate()
+            raise StoreUnavailable(f"the lock of the database {self.name} cannot be taken")
+        finally:
+            cursor.close()
+            if not connection.driver_connection.is_closed():
+                connection.rollback()
+
+
+def engine_of(url: str, account_sid: str, *, timeout: float) -> Engine:
+    """
+    Return the engine for a URL, not connected yet.
+
+    :raises StorageError: if there is none, in words without secrets.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return SqliteEngine(parsed)
+    try:
+        return PostgresEngine(parsed, account_sid, timeout=timeout)
+    except ImportError as error:
+        raise StorageError(
+            "PostgreSQL needs a driver that is not there: pip install 'parlour[postgres]'"
+        ) from error
+
+
+def path_of(url: str) -> Path | None:
+    """
+    Return the SQLite file that a URL names, or None when it names something else.
+
+    :raises StorageError: if the store cannot use it.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database or "")
+
+
+def parse_url(url: str) -> URL:
+    """
+    Return the parts of a URL.
+
+    :raises StorageError: if it is none that the store can use, in words without secrets.
+    """
+    try:
+        parsed = make_url(url)
+        known = parsed.drivername in ("postgresql", "postgres", "postgresql+asyncpg") or (
+            parsed.drivername in ("sqlite", "sqlite+aiosqlite") and parsed.database
+        )
+    except (ArgumentError, ValueError) as error:
+        raise StorageError("the database URL cannot be understood") from error
+    if not known:
+        raise StorageError("the database URL must be sqlite:/// and a path, or postgresql://")
+    if parsed.drivername == "postgres":
+        parsed = parsed.set(drivername="postgresql")
+    return parsed
+
+
+def _probe(path: str) -> None:
+    """
+    Read from the file once, so that one which is no database fails here.
+
+    A connection that fails while it is set up leaves its thread to report to a loop that may have
+    ended by then.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
