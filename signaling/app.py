@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from router.errors import DataPlaneError
 from router.node import MediaNode, MediaNodeConfig
-from signaling import dev, metrics
+from signaling import dev, metrics, openapi
 from signaling.auth.access_token import TokenVerifier
 from signaling.auth.account import Account
 from signaling.auth.configured import account_of, print_account
@@ -277,6 +278,7 @@ class Server:
             web.get(settings.signaling_path, signaling.handle),
             *whip_routes(whip),
             *health.routes(),
+            openapi.route(openapi.describe(rest.routes, version=version("parlour"))),
             *page_routes(signaling_path=settings.signaling_path, dev=settings.dev),
             *(dev.routes(account) if settings.dev else ()),
             *(metrics.routes(registry) if settings.metrics_bind == METRICS_ON_HTTP else ()),

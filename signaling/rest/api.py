@@ -90,6 +90,11 @@ class RestApi:
             *routes,
         )
 
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Return all routes."""
+        return self._routes
+
     async def handle(self, request: Request) -> Response:
         """Answer a request; never raises."""
         request_sid = new_request_sid(self._rng)
