@@ -138,12 +138,7 @@ class MediaNode:
     def __init__(self, config: MediaNodeConfig, *, rng: random.Random) -> None:
         self._config = config
         self._rng = rng
-        today = datetime.now(UTC)
-        self._certificate = Certificate.generate(
-            serial_number=rng.getrandbits(158) + 1,
-            not_before=today - CERTIFICATE_BACKDATING,
-            not_after=today + CERTIFICATE_LIFETIME,
-        )
+        self._certificate = self._new_certificate()
         self._peers: dict[PeerId, _Peer] = {}
         self._by_transport: dict[tuple[int, int], _Peer] = {}
         self._sources: dict[SourceId, _SourceState] = {}
@@ -158,6 +153,8 @@ class MediaNode:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.failure: BaseException | None = None
         """Why a data plane stopped by itself, if one did."""
+        self.lost = asyncio.Event()
+        """Set when the last data plane has stopped by itself: only a new process mends that."""
 
     def set_listener(self, listener: Callable[[NodeEvent], None]) -> None:
         """Send events to ``listener``, on the loop and never from inside one of our calls."""
@@ -191,7 +188,8 @@ class MediaNode:
         if self._shards is not None:
             assert self._loop is not None
             for shard in self._shards:
-                self._loop.remove_reader(shard.plane.fileno())
+                if shard.failure is None:
+                    self._loop.remove_reader(shard.plane.fileno())
             await asyncio.to_thread(self._shards.stop)
             self._shards = None
         for handle in (self._delivery, self._freeing):
@@ -200,16 +198,25 @@ class MediaNode:
 
     # Peers and their descriptions.
 
-    def create_peer(self, *, group: str, video_codecs: tuple[str, ...] = ()) -> PeerId:
+    def create_peer(
+        self,
+        *,
+        group: str,
+        video_codecs: tuple[str, ...] = (),
+        replaces: PeerId | None = None,
+    ) -> PeerId:
         """
         Make a peer.
 
         :param group: Peers of one group can subscribe to each other.
         :param video_codecs: Names of the video codecs that may be negotiated; empty allows all.
+        :param replaces: A peer that failed, whose client goes on with this one in the same peer
+            connection: its m-sections keep their receiver ids, and DTLS begins anew.
         :raises DataPlaneError: when the node is full or not running.
         """
         if self._shards is None:
             raise DataPlaneError("the media node is not running")
+        replaced = self._peer(replaces).connection if replaces is not None else None
         shard = self._shards.acquire(group)
         self._last_peer += 1
         peer_id = PeerId(self._last_peer)
@@ -227,11 +234,13 @@ class MediaNode:
             connection = PeerConnection(
                 peer_id=peer_id,
                 shard=shard,
-                certificate=self._certificate,
+                # With the fingerprint that it knows, a client would go on with its old keys.
+                certificate=self._certificate if replaced is None else self._new_certificate(),
                 candidates=self._candidates(shard),
                 make_negotiation=make_negotiation,
                 new_source_id=self._new_source_id,
                 rng=self._rng,
+                heritage=replaced.heritage if replaced is not None else None,
             )
         except BaseException:
             self._shards.release(shard, group)
@@ -320,6 +329,8 @@ class MediaNode:
         state = self._sources.get(source_id)
         if state is None or state.owner is peer or state.owner.group != peer.group:
             raise LocalProtocolError(f"peer {peer_id} cannot subscribe to source {source_id}")
+        if state.owner.connection.shard is not peer.connection.shard:
+            raise DataPlaneError(f"the data plane of peer {peer_id} has stopped")
         peer.subscriptions.add(source_id)
         state.subscribers.add(peer_id)
         receiver_id: str | None
@@ -414,6 +425,14 @@ class MediaNode:
         return tuple(shard.port for shard in self._shards or ())
 
     # Inside: ids.
+
+    def _new_certificate(self) -> Certificate:
+        today = datetime.now(UTC)
+        return Certificate.generate(
+            serial_number=self._rng.getrandbits(158) + 1,
+            not_before=today - CERTIFICATE_BACKDATING,
+            not_after=today + CERTIFICATE_LIFETIME,
+        )
 
     def _peer(self, peer_id: PeerId) -> _Peer:
         peer = self._peers.get(peer_id)
@@ -547,11 +566,23 @@ class MediaNode:
         self._loop.call_soon_threadsafe(self._shard_lost, shard, error)
 
     def _shard_lost(self, shard: PlaneShard, error: BaseException) -> None:
+        assert self._loop is not None
         self.failure = error
         logger.error("data plane %d stopped: %r", shard.index, error)
-        for peer in list(self._peers.values()):
-            if peer.connection.shard is shard:
-                self._emit(PeerFailed(peer_id=peer.peer_id, reason="the data plane stopped"))
+        if self._shards is None:
+            return
+        self._loop.remove_reader(shard.plane.fileno())
+        lost = [peer for peer in self._peers.values() if peer.connection.shard is shard]
+        # All sources first: whoever is told that it failed may come back at once, on another plane,
+        # and could not have what is still here.
+        for peer in lost:
+            peer.connected = False
+            for state in list(peer.sources.values()):
+                self._remove_source(state)
+        for peer in lost:
+            self._emit(PeerFailed(peer_id=peer.peer_id, reason="the data plane stopped"))
+        if all(other.failure is not None for other in self._shards):
+            self.lost.set()
 
     # Inside: media.
 

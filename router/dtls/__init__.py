@@ -8,8 +8,10 @@ Known departures:
 
 - RFC 5246 section 7.4.1.4.1 takes a missing signature_algorithms for SHA-1; we refuse SHA-1.
 - There is no resumption, no renegotiation and no compression.
-- RFC 6347 section 4.2.8: a new ClientHello on an association that is up is ignored, since in
-  WebRTC a new association has a new ICE username fragment and so a connection of its own.
+- RFC 6347 section 4.2.8 ("the server SHOULD proceed with a new handshake"): a new ClientHello on an
+  association that is up is ignored. Here signaling says when an association begins anew, by another
+  fingerprint (RFC 8842 section 4); the attribute tls-id, which no browser sends, is not looked at.
+  A client that lost its keys comes with another peer connection.
 """
 
 from .alert import Alert

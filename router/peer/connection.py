@@ -19,7 +19,7 @@ from router.plane.shard import PlaneShard
 from router.sdp.config import LocalTransport, NegotiationConfig
 from router.sdp.negotiation import Negotiator
 
-from .slots import Binding, SlotState, SlotTable
+from .slots import INITIAL_SLOTS, Binding, SlotState, SlotTable
 from .sources import MediaSource, SourceTable
 from .tables import media_tables
 from .transport import PeerTransport, TransportEvent
@@ -50,6 +50,16 @@ class OfferNeeded:
 PeerEvent = SourcesChanged | SlotsChanged | OfferNeeded | TransportEvent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heritage:
+    """What a connection takes over from one that it replaces in the same peer connection."""
+
+    receiver_seed: bytes
+    """Keeps the receiver ids: the client is not told of tracks that it already has."""
+    pairs: int
+    """Pairs of slots that there were: none has to stop and begin again."""
+
+
 class PeerConnection:
     """
     See the module.
@@ -57,6 +67,8 @@ class PeerConnection:
     :param candidates: Our host candidates as ``candidate:...`` texts.
     :param negotiation: Codec preferences and limits; its transport is replaced.
     :param new_source_id: Gives out ids that are unique on the node.
+    :param heritage: From the connection that this one replaces. Let it have another certificate:
+        a client begins a new DTLS association only where the fingerprint is another one.
     """
 
     def __init__(
@@ -69,6 +81,7 @@ class PeerConnection:
         make_negotiation: Callable[[LocalTransport], NegotiationConfig],
         new_source_id: Callable[[], SourceId],
         rng: random.Random,
+        heritage: Heritage | None = None,
     ) -> None:
         self.peer_id = peer_id
         self.shard = shard
@@ -83,9 +96,11 @@ class PeerConnection:
         self.transport_id = shard.transports.acquire()
         credentials = generate_credentials(rng)
         self._negotiator = Negotiator(
-            config=make_negotiation(self._local_transport(credentials)), rng=rng
+            config=make_negotiation(self._local_transport(credentials)),
+            rng=rng,
+            receiver_seed=heritage.receiver_seed if heritage is not None else None,
         )
-        self.slots = SlotTable()
+        self.slots = SlotTable() if heritage is None else SlotTable(heritage.pairs)
         self._sources = SourceTable(
             peer_id=peer_id,
             shard=shard,
@@ -108,6 +123,12 @@ class PeerConnection:
             self._command(False)
         self.ufrag = credentials.username_fragment
         self.pwd = credentials.password
+
+    @property
+    def heritage(self) -> Heritage:
+        """What a connection that replaces this one needs."""
+        pairs = max((slot.index + 1 for slot in self.slots), default=INITIAL_SLOTS)
+        return Heritage(receiver_seed=self._negotiator.receiver_seed, pairs=pairs)
 
     # Descriptions.
 
@@ -289,8 +310,8 @@ class PeerConnection:
         changed = False
         for state in self.slots:
             slot = negotiated.get((state.kind, state.index))
-            # A section that replaces a stopped one may take over its index, but never its id.
-            if slot is not None and slot.receiver_id == state.receiver_id:
+            # A section that replaces a stopped one may take over its index, but never its SSRC.
+            if slot is not None and slot.ssrc == state.ssrc:
                 continue
             binding = self.slots.remove(state)
             if binding is not None:
@@ -311,7 +332,7 @@ class PeerConnection:
                     video=kind is MediaKind.VIDEO,
                 )
             )
-            self.slots.add(SlotState(slot_id, index, kind, slot.receiver_id))
+            self.slots.add(SlotState(slot_id, index, kind, slot.receiver_id, ssrc=slot.ssrc))
             changed = True
         return SlotsChanged(lost=tuple(lost)) if changed else None
 

@@ -39,12 +39,18 @@ class SlotState:
     binding: Binding | None = None
     stream_id: int = 0
     """The stream that the plane forwards on it; 0 for none."""
+    ssrc: int = 0
 
 
 class SlotTable:
-    """The slots of one subscriber and the subscriptions that wait for one."""
+    """
+    The slots of one subscriber and the subscriptions that wait for one.
 
-    def __init__(self) -> None:
+    :param least: Pairs that are wanted in any case.
+    """
+
+    def __init__(self, least: int = INITIAL_SLOTS) -> None:
+        self._least = least
         self._slots: dict[tuple[MediaKind, int], SlotState] = {}
         self._by_source: dict[SourceId, SlotState] = {}
         self._waiting: dict[SourceId, Binding] = {}
@@ -117,8 +123,8 @@ class SlotTable:
             + sum(1 for binding in self._waiting.values() if binding.kind is kind)
             for kind in (MediaKind.AUDIO, MediaKind.VIDEO)
         )
-        if needed <= INITIAL_SLOTS:
-            return INITIAL_SLOTS
+        if needed <= self._least:
+            return self._least
         blocks = -(-(needed - INITIAL_SLOTS) // BLOCK_SLOTS)
         return INITIAL_SLOTS + blocks * BLOCK_SLOTS
 

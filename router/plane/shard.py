@@ -144,16 +144,17 @@ class PlaneShards:
         """
         Return the plane of a group, the least loaded one for a new group, and count a peer.
 
-        :raises DataPlaneError: when the group's plane has stopped, or all have.
+        A group whose plane has stopped begins anew on another one, beside the peers that it still
+        has there.
+
+        :raises DataPlaneError: when all planes have stopped.
         """
-        shard = next((s for s in self._shards if group in s.groups), None)
         alive = [s for s in self._shards if s.failure is None]
         if not alive:
             raise DataPlaneError("no data plane is running")
+        shard = next((s for s in alive if group in s.groups), None)
         if shard is None:
             shard = min(alive, key=lambda s: s.load)
-        elif shard.failure is not None:
-            raise DataPlaneError("the data plane of this group has stopped")
         shard.groups[group] = shard.groups.get(group, 0) + 1
         return shard
 

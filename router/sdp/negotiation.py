@@ -101,12 +101,22 @@ class Negotiator:
     raise ``LocalProtocolError``.
 
     :param rng: Draws SSRCs and ids.
+    :param receiver_seed: From :attr:`receiver_seed` of the negotiator that this one takes over
+        from; the receiver ids of sections then stay what they were.
     """
 
-    def __init__(self, *, config: NegotiationConfig, rng: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        config: NegotiationConfig,
+        rng: random.Random,
+        receiver_seed: bytes | None = None,
+    ) -> None:
         self._config = config
         self._local = config.transport
-        self._allocator = SlotAllocator(rng)
+        self.receiver_seed = rng.randbytes(16) if receiver_seed is None else receiver_seed
+        """What the receiver ids of our sections follow from."""
+        self._allocator = SlotAllocator(rng, self.receiver_seed)
         self._session_id = rng.getrandbits(62)
         self._session_version = 0
         self._state = SignalingState.STABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,11 +22,16 @@ class SlotAllocator:
 
     An identity is drawn once in a section's life. Slot k of audio and slot k of video share their
     stream id, so that the client synchronises them.
+
+    The ids in the msid follow from the seed: browsers tell of a track only when a section begins to
+    receive, so a section that goes on sending from a new transport has to keep its id.
+
+    :param receiver_seed: Secret of the peer, 16 bytes.
     """
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, receiver_seed: bytes) -> None:
         self._rng = rng
-        self._stream_ids: dict[int, str] = {}
+        self._seed = receiver_seed
         self._next_mid = 0
 
     def count(self, sections: Sequence[Section], kind: str) -> int:
@@ -57,10 +63,11 @@ class SlotAllocator:
 
     def identify(self, section: Section, sections: Sequence[Section], avoid: set[int]) -> Section:
         """Return the section as one on which we send, with a new identity if it has none."""
-        outbound = section.outbound or self._draw(section.kind, sections, avoid)
+        outbound = section.outbound or self._draw(section, sections, avoid)
         return replace(section, sends=True, outbound=outbound)
 
-    def _draw(self, kind: str, sections: Sequence[Section], avoid: set[int]) -> Outbound:
+    def _draw(self, section: Section, sections: Sequence[Section], avoid: set[int]) -> Outbound:
+        kind = section.kind
         held = [(item.kind, item.outbound) for item in sections if item.outbound is not None]
         indices = {outbound.index for of, outbound in held if of == kind}
         index = next(i for i in range(len(indices) + 1) if i not in indices)
@@ -69,8 +76,8 @@ class SlotAllocator:
         ssrc = self._draw_ssrc(taken)
         return Outbound(
             index=index,
-            receiver_id=self._draw_id(),
-            stream_id=self._stream_ids.setdefault(index, self._draw_id()),
+            receiver_id=self._derive_id(f"receiver {kind} {section.mid}"),
+            stream_id=self._derive_id(f"stream {index}"),
             ssrc=ssrc,
             rtx_ssrc=self._draw_ssrc(taken | {ssrc}),
         )
@@ -80,8 +87,9 @@ class SlotAllocator:
             pass
         return ssrc
 
-    def _draw_id(self) -> str:
-        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+    def _derive_id(self, name: str) -> str:
+        digest = hashlib.blake2s(name.encode(), key=self._seed, digest_size=16).digest()
+        return str(uuid.UUID(bytes=digest, version=4))
 
     def draw_mid(self, sections: Sequence[Section]) -> str:
         """Return a mid that no section has and that this server never gave before."""

@@ -402,6 +402,63 @@ async def test_a_plane_that_hangs_takes_nothing_with_it(
     await node.close()
 
 
+async def test_group_of_a_plane_that_stopped_goes_on_elsewhere(
+    connections: list[RTCPeerConnection],
+) -> None:
+    config = MediaNodeConfig(port=0, threads=2, addresses=("127.0.0.1",))
+    node = MediaNode(config, rng=random.Random(7))
+    watched = Watched(node)
+    node.set_listener(watched.events.append)
+    await node.start()
+    try:
+        before = node.occupancy()
+        sources = await publish(watched, connections)
+        old = sources["video"].peer_id
+        elsewhere = node.create_peer(group="other")
+        await stop(node, node._peers[old].connection.shard)
+        await watched.wait_for(PeerFailed, peer_id=old)
+        assert not node.lost.is_set()
+        assert node.failure is not None
+        ended = [e.source for e in watched.events if isinstance(e, SourceRemoved)]
+        assert set(ended) == set(sources.values())
+        assert PeerFailed(peer_id=elsewhere, reason="the data plane stopped") not in watched.events
+
+        # One comes back, the other has not noticed yet.
+        again = await publish(watched, connections)
+        assert node._peers[again["video"].peer_id].connection.shard.failure is None
+        with pytest.raises(DataPlaneError):
+            node.subscribe(old, again["video"].source_id)
+        viewer = connection_of(connections)
+        viewer.addTransceiver("video", "recvonly")
+        tracks: list[MediaStreamTrack] = []
+        viewer.on("track", tracks.append)
+        viewer_id = node.create_peer(group="room", replaces=old)
+        node.close_peer(old)
+        await negotiate(node, viewer_id, viewer)
+        assert node.subscribe(viewer_id, again["video"].source_id) is not None
+        await frames_of(tracks[0], 5)
+
+        await stop(node, node._peers[viewer_id].connection.shard)
+        await watched.wait_for(PeerFailed, peer_id=viewer_id)
+        assert node.lost.is_set()
+        with pytest.raises(DataPlaneError):
+            node.create_peer(group="room")
+        for peer_id in list(node._peers):
+            node.close_peer(peer_id)
+        assert node.occupancy() == before
+    finally:
+        await node.close()
+
+
+async def stop(node: MediaNode, shard: PlaneShard) -> None:
+    """Let a plane's loop end as by a fault of its socket."""
+    assert shard.thread is not None
+    shard.plane.stop()
+    await asyncio.to_thread(shard.thread.join)
+    shard.failure = OSError("gone")
+    node._plane_failed(shard, shard.failure)
+
+
 async def hang(shard: PlaneShard) -> None:
     """Stop a plane's thread, and fill its command ring."""
     assert shard.thread is not None

@@ -88,7 +88,7 @@ class Call:
 
     # Members.
 
-    def connection(self) -> PeerConnection:
+    def connection(self, *, replaces: PeerConnection | None = None) -> PeerConnection:
         """Return the server's side of a new connection."""
 
         def make_negotiation(transport: LocalTransport) -> NegotiationConfig:
@@ -97,11 +97,12 @@ class Call:
         return PeerConnection(
             peer_id=PeerId(len(self.members) + 1),
             shard=self.shard,
-            certificate=self._certificate,
+            certificate=self._certificate if replaces is None else new_certificate(9),
             candidates=(f"candidate:1 1 udp 2130706431 {SERVER.host} {SERVER.port} typ host",),
             make_negotiation=make_negotiation,
             new_source_id=self._new_source_id,
             rng=self.rng,
+            heritage=replaces.heritage if replaces is not None else None,
         )
 
     def client(self, certificate: Certificate | None = None) -> tuple[ClientCore, Address]:
@@ -138,6 +139,21 @@ class Call:
         member.client, member.address = self.client(certificate)
         if data:
             member.client.add_section("application")
+        member.seals = SealWatch()
+        self.offer(member)
+
+    def replace_connection(self, member: Member) -> None:
+        """Let a member's client restart ICE, and be answered from a new connection."""
+        old = member.connection
+        member.connection = self.connection(replaces=old)
+        old.close()
+        old.free()
+        self.run(TICK)  # the goodbyes are sealed with the old keys
+        for viewer in self.members:
+            for source_id in member.sources:
+                viewer.connection.slots.release(source_id)
+        member.sources.clear()
+        member.client.restart_ice(self.now)
         member.seals = SealWatch()
         self.offer(member)
 

@@ -82,6 +82,35 @@ def test_viewer_with_another_certificate_sees_again() -> None:
     assert viewer.seals.reused == []
 
 
+def test_client_goes_on_in_a_connection_that_replaces_its_own() -> None:
+    call = Call()
+    member, other, third = call.join(), call.join(), call.join()
+    call.run(0.5)
+    for publisher in (other, third):
+        call.watch(member, publisher)
+    answer = member.client.receive_offer(member.connection.create_offer(), call.now)
+    member.connection.handle_answer(answer, call.now)
+    call.watch(other, member)
+    call.run(1.0)
+    slots = {(s.kind, s.index): s.receiver_id for s in member.connection.slots}
+    assert len(slots) > 2
+    seen, shown = member.frames, other.frames
+    assert seen > 20
+    assert shown > 10
+
+    call.replace_connection(member)
+    assert {(s.kind, s.index): s.receiver_id for s in member.connection.slots} == slots
+    assert not member.connection.needs_offer
+    for publisher in (other, third):
+        call.watch(member, publisher)
+    call.run(2.0)
+    call.watch(other, member)
+    call.run(1.0)
+    assert member.frames > seen + 40
+    assert other.frames > shown + 20
+    assert member.seals.reused == other.seals.reused == []
+
+
 @pytest.mark.parametrize("rsize", [True, False])
 def test_feedback_is_of_reduced_size_only_where_that_was_negotiated(rsize: bool) -> None:
     call = Call()

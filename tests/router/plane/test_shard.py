@@ -35,14 +35,18 @@ def test_groups_stay_together_and_are_spread(shards: PlaneShards) -> None:
 
 def test_plane_that_stopped_takes_nobody_in(shards: PlaneShards) -> None:
     dead = shards.acquire("a")
+    assert shards.acquire("a") is dead
     dead.failure = OSError("gone")
-    with pytest.raises(DataPlaneError):
-        shards.acquire("a")
     alive = shards.acquire("b")
     assert alive is not dead
-    # When its last peer has gone, the group begins anew elsewhere.
-    shards.release(dead, "a")
+    # The group begins anew elsewhere, while it still has peers where it was.
     assert shards.acquire("a") is alive
+    assert shards.acquire("a") is alive
+    for _ in range(2):
+        shards.release(dead, "a")
+        shards.release(alive, "a")
+    shards.release(alive, "b")
+    assert dead.load == alive.load == 0
     alive.failure = OSError("gone too")
     with pytest.raises(DataPlaneError):
         shards.acquire("c")

@@ -685,6 +685,27 @@ def test_ids_and_ssrcs_come_from_the_generator_given() -> None:
     )
 
 
+def test_receiver_ids_belong_to_the_mids_of_a_peer() -> None:
+    """So a browser that goes on with another transport finds its tracks where they were."""
+    client = Client()
+    client.add("audio", "a")
+    client.add("video", "v")
+    server = negotiator()
+    server.set_wanted(audio_slots=2, video_slots=2, data_channel=False)
+    client_offers(client, server)
+    server_offers(client, server)
+    before = {slot.mid: (slot.receiver_id, slot.stream_id) for slot in server.slots}
+    assert len(set(before.values())) == len(before) == 4
+
+    successor = Negotiator(config=CONFIG, rng=random.Random(8), receiver_seed=server.receiver_seed)
+    successor.set_wanted(audio_slots=2, video_slots=2, data_channel=False)
+    successor.receive_offer(client.offer())
+    successor.create_answer()
+    after = {slot.mid: (slot.receiver_id, slot.stream_id) for slot in successor.slots}
+    assert after == before
+    assert {slot.ssrc for slot in successor.slots}.isdisjoint(slot.ssrc for slot in server.slots)
+
+
 # --- fragments ------------------------------------------------------------------------------------
 
 
