@@ -83,6 +83,9 @@ class RspLink:
         self._clock = service.clock
         self._peer_id = peer_id
         self._peer_failed = False
+        self._peer_was_connected = False
+        self._media_deadline: float | None = None
+        """When to give the client up whose media failed, unless it is back by then."""
         self._offer_wanted = False
         self._socket: SessionSocket | None = socket
         self._sessions = sessions
@@ -108,7 +111,7 @@ class RspLink:
     def ended(self, reason: LeaveReason) -> None:
         """Say why it ends, and forget the session."""
         self._sessions.pop(self.session.session_id, None)
-        self._peer_id = None
+        self._peer_id = self._media_deadline = None
         self.session.end(reason)
 
     def peer_event(self, event: NodeEvent) -> None:
@@ -117,11 +120,12 @@ class RspLink:
             case NegotiationNeeded():
                 self._offer_wanted = True
             case PeerFailed():
-                # The client notices too, and restarts ICE: it is answered from a new transport.
-                self._peer_failed = True
                 self._log.info("media failed", reason=event.reason)
+                self._media_failed()
             case PeerConnected():
                 self._peer_failed = False
+                self._peer_was_connected = True
+                self._media_deadline = None
                 self._log.debug("media connected")
             case PeerDisconnected():
                 self._log.debug("media consent lost")
@@ -207,12 +211,17 @@ class RspLink:
 
     def next_timer(self) -> float | None:
         """Return the absolute time of the session's next timer, or None."""
-        return self.session.next_timer()
+        timers = (self.session.next_timer(), self._media_deadline)
+        return min((at for at in timers if at is not None), default=None)
 
     def handle_timer(self) -> None:
         """Act on the session's timers that are due."""
-        self.session.handle_timer(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self.session.handle_timer(now)
         self._carry_out()
+        if self._media_deadline is not None and now >= self._media_deadline:
+            self._media_deadline = None
+            self._end(LeaveReason.MEDIA_FAILED, ErrorCode.MEDIA_CONNECTION_FAILED)
 
     # Carrying out what the client wants.
 
@@ -234,12 +243,27 @@ class RspLink:
             case AnswerReceived(sdp=sdp):
                 self._apply_answer(sdp)
             case PeerConnectionClosed():
-                self._peer_id = None
+                self._peer_id = self._media_deadline = None
                 self.live.set_peer(participant_sid, None)
             case OfferUnanswered():
                 self._end(LeaveReason.MEDIA_FAILED, ErrorCode.CLIENT_REMOTE_DESCRIPTION_FAILED)
             case LeaveRequested():
                 self.live.leave(participant_sid, LeaveReason.LEFT)
+
+    def _media_failed(self) -> None:
+        now = self._clock.monotonic()
+        self._peer_failed = True
+        if self._media_deadline is None:
+            self._media_deadline = now + self._service.config.session_timeout
+        if self._peer_was_connected:
+            # Not every browser begins another DTLS association in a peer connection, and none tells
+            # which data channels it goes on with: a new one has neither question.
+            self._peer_was_connected = False
+            self._peer_id = None
+            self.session.replace_peer_connection(self._service.rng.randbytes(16).hex(), now)
+            self.live.set_peer(self.session.participant_sid, None)
+        # One that never was up: the client notices, and its ICE restart is answered from a new
+        # peer; should that not come up either, the client is told to reconnect.
 
     def _answer(self, revision: int, sdp: str) -> None:
         try:
@@ -260,7 +284,9 @@ class RspLink:
 
     def _answer_from_new_peer(self, sdp: str) -> str:
         peer_id = self._node.create_peer(
-            group=self.live.sid, video_codecs=self.live.record.settings.video_codecs
+            group=self.live.sid,
+            video_codecs=self.live.record.settings.video_codecs,
+            replaces=self._peer_id,
         )
         try:
             answer = self._node.handle_offer(peer_id, sdp)

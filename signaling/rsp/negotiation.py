@@ -59,6 +59,7 @@ class PeerNegotiation:
         self._used = 0
         self._pending: DescriptionOut | None = None
         self._requested: int | None = None
+        self._began = False
         self._deadline: float | None = None
         self._asked_at = 0.0
         self._last_answer: DescriptionOut | None = None
@@ -72,6 +73,13 @@ class PeerNegotiation:
     @property
     def pending(self) -> DescriptionOut | None:
         """Return our offer that the client has not answered yet."""
+        return self._pending
+
+    @property
+    def unanswered(self) -> DescriptionOut | None:
+        """Return what a client that missed it has to be told again: our offer, or the request."""
+        if self._began and not self._closed and self._stable == 0:
+            return DescriptionOut("create-offer", self._used)
         return self._pending
 
     @property
@@ -154,6 +162,20 @@ class PeerNegotiation:
         self._requested = self._next_revision()
         self._asked_at, self._deadline = now, now + OFFER_TIMEOUT
         return DescriptionOut("create-offer", self._requested)
+
+    def begin(self, now: float) -> DescriptionOut:
+        """Return the ``create-offer`` that makes a client build this peer connection."""
+        assert self._stable == self._used == 0
+        self._began = True
+        self._requested = self._next_revision()
+        self._asked_at, self._deadline = now, now + OFFER_TIMEOUT
+        return DescriptionOut("create-offer", self._requested)
+
+    def close(self) -> DescriptionOut:
+        """Return the ``close`` that makes the client give this peer connection up."""
+        self._closed = True
+        self._pending = self._requested = self._deadline = None
+        return DescriptionOut("close", self._next_revision())
 
     def answer_again(self, description: DescriptionIn) -> DescriptionOut | None:
         """Return our last answer if a resuming client may have missed it: it repeats the offer."""

@@ -142,6 +142,8 @@ class RspSession:
         self._events: deque[SessionEvent | PeerConnectionIn] = deque()
         self._messages: list[Struct] = []
         self._negotiation: PeerNegotiation | None = None
+        self._closed: list[PeerConnectionOut] = []
+        """Peer connections that the client has to be told to close."""
         self._descriptions: list[DescriptionOut] = []
         self._participants: dict[str, ParticipantOut] = {}
         self._published_changed = False
@@ -214,9 +216,9 @@ class RspSession:
         if self._state is not SessionState.RESUMING:
             return
         self._state = SessionState.ATTACHED
-        if self._negotiation is not None and self._negotiation.pending is not None:
+        if self._negotiation is not None and self._negotiation.unanswered is not None:
             self._negotiation.asked_again(now)
-            self._descriptions.append(self._negotiation.pending)
+            self._descriptions.append(self._negotiation.unanswered)
         self._messages.append(self._snapshot(Synced))
 
     def heard(self, now: float) -> None:
@@ -274,6 +276,19 @@ class RspSession:
         assert self._negotiation is not None
         self._descriptions.append(self._negotiation.request_offer(now))
 
+    def replace_peer_connection(self, peer_connection_id: str, now: float) -> None:
+        """
+        Let the client build another peer connection and close the one that it has.
+
+        :param peer_connection_id: An id of ours, new in this session.
+        """
+        old = self._negotiation
+        self._descriptions.clear()
+        if old is not None and not old.is_closed:
+            self._closed.append(PeerConnectionOut(old.peer_connection_id, old.close()))
+        self._negotiation = PeerNegotiation(peer_connection_id)
+        self._descriptions.append(self._negotiation.begin(now))
+
     def participant_changed(self, view: ParticipantView) -> None:
         """Take note that another participant has a new revision."""
         if self._state in (SessionState.ATTACHED, SessionState.JOINING):
@@ -326,7 +341,11 @@ class RspSession:
             update.media_signaling = self.media_signaling.grants
         descriptions = self._descriptions
         if descriptions:
-            update.peer_connections = self._peer_connections_out(descriptions[0])
+            # The new one first: a client without any would think that its media is lost.
+            update.peer_connections = [
+                *self._peer_connections_out(descriptions[0]),
+                *self._closed,
+            ]
         self._messages.append(update)
         # One description in each message: clients work on one at a time.
         for description in descriptions[1:]:
@@ -387,6 +406,7 @@ class RspSession:
     def _forget_changes(self) -> None:
         self._participants.clear()
         self._descriptions = []
+        self._closed = []
         self._published_changed = self._subscribed_changed = self._grants_changed = False
 
     def _snapshot(self, message: type[RoomState]) -> RoomState:

@@ -20,8 +20,10 @@ class MediaNode(Protocol):
     def set_listener(self, listener: Callable[[NodeEvent], None]) -> None:
         """Let events go to ``listener``, on the loop and never from inside a call."""
 
-    def create_peer(self, *, group: str, video_codecs: tuple[str, ...] = ()) -> PeerId:
-        """Make a peer; peers of one group share a plane thread."""
+    def create_peer(
+        self, *, group: str, video_codecs: tuple[str, ...] = (), replaces: PeerId | None = None
+    ) -> PeerId:
+        """Make a peer, perhaps in place of one; peers of one group share a plane thread."""
 
     def close_peer(self, peer_id: PeerId) -> None:
         """Free everything that the peer holds."""

@@ -75,8 +75,12 @@ class FakeMediaNode:
     def set_listener(self, listener: Callable[[NodeEvent], None]) -> None:
         self._listener = listener
 
-    def create_peer(self, *, group: str, video_codecs: tuple[str, ...] = ()) -> PeerId:
+    def create_peer(
+        self, *, group: str, video_codecs: tuple[str, ...] = (), replaces: PeerId | None = None
+    ) -> PeerId:
         self._command("create_peer")
+        if replaces is not None:
+            self._peer(replaces)
         peer_id = PeerId(next(self._ids))
         self.peers[peer_id] = FakePeer(group)
         return peer_id

@@ -1,12 +1,16 @@
 """What clients are told when something on our side fails."""
 
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
 
 from signaling.rsp.link import RspLink
 from signaling.rsp.session import RspSession
+from signaling.service import ServiceConfig
+from tests.signaling.support import ACCOUNT_SID, settle
 
-from .support import World, connect_body, descriptions, track, world
+from .support import Client, World, connect_body, descriptions, merged, sdp_of, track, world
 
 AUDIO, VIDEO = track("a1"), track("v1", "video")
 
@@ -131,3 +135,119 @@ async def test_links_are_told_of_all_that_a_fault_left_out(monkeypatch: pytest.M
         await bob.connect("r1")
         (update,) = alice.take()
         assert update["published"]["tracks"][0]["state"] == "ready"
+
+
+async def stay(w: World, *clients: Client, seconds: int) -> None:
+    """Let time pass for clients that keep sending heartbeats."""
+    for _ in range(seconds):
+        await w.advance(1.0)
+        for client in clients:
+            await client.send_frame({"type": "heartbeat"})
+
+
+async def test_client_whose_media_failed_and_stays_away_is_told_to_reconnect() -> None:
+    async with world(ServiceConfig(account_sid=ACCOUNT_SID, session_timeout=20.0)) as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", AUDIO)
+        await bob.connect("r1", AUDIO)
+        for peer_id in w.harness.node.peers:
+            w.harness.node.failed(peer_id)
+        await stay(w, alice, bob, seconds=10)
+        # As the SDK does when it has noticed: the answer comes from another peer.
+        before = set(w.harness.node.peers)
+        await bob.describe("offer", 2, "sdp audio:a1 restart")
+        assert descriptions(bob.take()) == [("answer", 2, "answer to sdp audio:a1 restart")]
+        (successor,) = set(w.harness.node.peers) - before
+        w.harness.node.connected(successor)
+        await stay(w, alice, bob, seconds=11)
+        assert await errors_of(w, "alice") == [53405]
+        await stay(w, bob, seconds=20)
+        assert await errors_of(w, "bob") == []
+        assert set(w.harness.node.peers) == {successor}
+
+
+def told(bodies: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """Return which descriptions of which peer connections were in some messages."""
+    return [
+        (entry["id"], d["type"], d["revision"])
+        for body in bodies
+        for entry in body.get("peer_connections", [])
+        if (d := entry.get("description")) is not None
+    ]
+
+
+async def test_client_whose_media_failed_is_given_another_peer_connection() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", AUDIO)
+        await bob.connect("r1", AUDIO)
+        (_, old) = w.harness.node.peers
+        w.harness.node.connected(old)
+        await settle()
+        bob.take()
+        w.harness.node.failed(old)
+        await settle()
+        bodies = bob.take()
+        (new, *created), closed = told(bodies)
+        assert created == ["create-offer", 1]
+        assert closed == ("pc-bob", "close", 2)
+        assert merged(bodies)["subscribed"]["tracks"] == []
+        assert old not in w.harness.node.peers
+        # What is said of the old one no longer counts.
+        await bob.describe("offer", 2, "sdp audio:a1 restart")
+        assert told(bob.take()) == []
+
+        entry = {"id": new, "description": {"type": "offer", "revision": 2, "sdp": sdp_of(AUDIO)}}
+        await bob.send(bob.update_body() | {"peer_connections": [entry]})
+        bodies = bob.take()
+        assert (new, "answer", 2) in told(bodies)
+        assert len(merged(bodies)["subscribed"]["tracks"]) == 1
+        (_, successor) = w.harness.node.peers
+        w.harness.node.connected(successor)
+        await stay(w, alice, bob, seconds=40)
+        assert await errors_of(w, "bob") == []
+
+
+async def test_client_that_was_away_when_its_media_failed_learns_it_when_it_resumes() -> None:
+    async with world() as w:
+        alice, bob = w.client("alice"), w.client("bob")
+        await alice.connect("r1", AUDIO)
+        await bob.connect("r1", AUDIO)
+        (_, old) = w.harness.node.peers
+        w.harness.node.connected(old)
+        await bob.drop()
+        w.harness.node.failed(old)
+        await settle()
+        for _ in range(2):
+            await bob.resume()
+            (synced,) = bob.take()
+            (entry,) = synced["peer_connections"]
+            assert entry["id"] != "pc-bob"
+            assert entry["description"] == {"type": "create-offer", "revision": 1}
+            await bob.drop()
+        await bob.resume()
+        bob.take()
+        offer = {"type": "offer", "revision": 2, "sdp": sdp_of(AUDIO)}
+        entry = {"id": entry["id"], "description": offer}
+        await bob.send(bob.update_body() | {"peer_connections": [entry]})
+        assert (entry["id"], "answer", 2) in told(bob.take())
+
+
+async def test_client_whose_new_peer_connection_fails_too_is_not_asked_for_ever() -> None:
+    async with world(ServiceConfig(account_sid=ACCOUNT_SID, session_timeout=20.0)) as w:
+        bob = w.client("bob")
+        await bob.connect("r1", AUDIO)
+        (old,) = w.harness.node.peers
+        w.harness.node.connected(old)
+        w.harness.node.failed(old)
+        await settle()
+        (new, *_), _ = told(bob.take())
+        entry = {"id": new, "description": {"type": "offer", "revision": 2, "sdp": sdp_of(AUDIO)}}
+        await bob.send(bob.update_body() | {"peer_connections": [entry]})
+        (successor,) = w.harness.node.peers
+        w.harness.node.failed(successor)
+        await settle()
+        assert told(bob.take()) == [(new, "answer", 2)]
+        await stay(w, bob, seconds=21)
+        assert await errors_of(w, "bob") == [53405]
+        assert w.harness.node.peers == {}
