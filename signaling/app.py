@@ -7,11 +7,12 @@ import random
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -83,6 +84,8 @@ HTTP_LINGER_TIME = 2.0
 HTTP_BACKLOG = 1024
 """Connections that may wait: after a restart all clients come back at once."""
 EXIT_FORCED = 1
+EXIT_MEDIA_LOST = 3
+"""Exit status when no data plane is left: a supervisor starts the process again."""
 PORT_MAX = 65535
 OPEN_FILES = 65536
 """Descriptors that the process asks for: each client's socket is one."""
@@ -186,6 +189,8 @@ class Server:
         self._listeners: list[Listener] = []
         self._signals = 0
         self._stop = asyncio.Event()
+        self._media_lost = asyncio.Event()
+        """The media node's, once started."""
         self._force = asyncio.Event()
         self._draining = False
         self.http_port = 0
@@ -209,6 +214,7 @@ class Server:
         settings, account = self._settings, self._account
         store = await self._open_store()
         node = await self._start_media()
+        self._media_lost = node.lost
         service = RoomService(
             node=node, store=store, config=service_config_of(settings, account), rng=self._rng
         )
@@ -235,9 +241,7 @@ class Server:
             service=service, transcriptions=transcribing, store=store, media=store
         )
         limits = EdgeLimits(limits_of(settings), monotonic=service.clock.monotonic)
-        health = Health(
-            draining=lambda: service.draining, media_failed=lambda: node.failure is not None
-        )
+        health = Health(draining=lambda: service.draining, media_lost=node.lost.is_set)
         rest = RestApi(
             config=RestConfig(
                 account=account,
@@ -269,7 +273,7 @@ class Server:
             ParlourCollector(
                 service=service,
                 counters=node.counters,
-                media_failed=health.media_failed,
+                media_failed=lambda: node.failure is not None,
                 refusals=lambda: {**limits.refusals, "connection": self._gate.refused},
             )
         )
@@ -319,19 +323,26 @@ class Server:
             loop.add_signal_handler(number, self._signalled)
 
     async def wait(self) -> None:
-        """Wait for a signal, then until nobody is left or ``drain_seconds`` are over."""
-        await self._stop.wait()
+        """
+        Wait for a signal, then until nobody is left or ``drain_seconds`` are over.
+
+        It is over at once when the last data plane stops by itself: see :attr:`media_lost`.
+        """
+        await _first(self._stop.wait(), self._media_lost.wait())
+        if self.media_lost:
+            _log.critical("no data plane is left: stopping, to be started again")
+            return
         seconds = self._settings.drain_seconds
         if seconds > 0 and self.service is not None and not self._force.is_set():
             _log.info("draining", seconds=seconds, participants=self.service.participant_count)
             self._draining = True
-            drain = asyncio.create_task(self.service.drain(seconds))
-            force = asyncio.create_task(self._force.wait())
-            await asyncio.wait({drain, force}, return_when=asyncio.FIRST_COMPLETED)
+            await _first(self.service.drain(seconds), self._force.wait(), self._media_lost.wait())
             self._draining = False
-            for task in (drain, force):
-                task.cancel()
-            await asyncio.gather(drain, force, return_exceptions=True)
+
+    @property
+    def media_lost(self) -> bool:
+        """Whether all data planes have stopped by themselves."""
+        return self._media_lost.is_set()
 
     async def close(self) -> None:
         """Take everything down, within a few seconds whatever happens."""
@@ -515,9 +526,20 @@ def _raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(settings: Settings) -> None:
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until one has ended, and cancel the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def serve(settings: Settings) -> int:
     """
-    Run the server until a signal stops it.
+    Run the server until a signal stops it, or a fault; return the exit status.
 
     :raises ConfigError: when it cannot start.
     """
@@ -536,3 +558,4 @@ async def serve(settings: Settings) -> None:
         await server.wait()
     finally:
         await server.close()
+    return EXIT_MEDIA_LOST if server.media_lost else 0

@@ -117,7 +117,9 @@ def serve(settings: Settings) -> None:
     from signaling.app import serve as run
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(run(settings))
+        status = runner.run(run(settings))
+    if status:
+        raise SystemExit(status)
 
 
 @app.command()

@@ -12,18 +12,19 @@ class Health:
     What the probes look at. None looks at the store: rooms and their media go on without it.
 
     :param draining: Tells whether new joins are refused.
-    :param media_failed: Tells whether a data plane stopped by itself, which only a restart mends.
+    :param media_lost: Tells whether no data plane runs any more. Where others do, rooms move to
+        them: neither a restart, which ends all sessions, nor a server without traffic is better.
     """
 
     draining: Callable[[], bool]
-    media_failed: Callable[[], bool]
+    media_lost: Callable[[], bool]
     started: bool = False
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the probes."""
 
         async def livez(_request: web.Request) -> web.Response:
-            return _answer(None if not self.media_failed() else "a data plane stopped")
+            return _answer(None if not self.media_lost() else "no data plane is left")
 
         async def readyz(_request: web.Request) -> web.Response:
             return _answer(self._why_not_ready())
@@ -42,7 +43,7 @@ class Health:
             return "starting"
         if self.draining():
             return "draining"
-        return "a data plane stopped" if self.media_failed() else None
+        return "no data plane is left" if self.media_lost() else None
 
 
 def _answer(fault: str | None) -> web.Response:

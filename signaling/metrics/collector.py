@@ -75,7 +75,7 @@ class ParlourCollector(Collector):
         yield from self._collect_service()
         yield GaugeMetricFamily(
             "parlour_media_failed",
-            "1 once a data plane stopped by itself, which only a restart mends.",
+            "1 once a data plane stopped by itself; its rooms have moved to others.",
             value=int(self._media_failed()),
         )
         refused = CounterMetricFamily(

@@ -96,11 +96,13 @@ async def start_server(
     port: int | None = None,
     media_threads: int = 1,
     dev: bool = True,
+    module: str = "",
     settings: dict[str, str] | None = None,
 ) -> Server:
     """
     Start ``parlour serve`` and wait until it is ready.
 
+    :param module: What is run in place of the installed command.
     :param settings: Further settings, upper-case names without the ``PARLOUR_`` prefix.
     :raises RuntimeError: when it does not become ready; the log is in the message.
     """
@@ -120,7 +122,9 @@ async def start_server(
     }
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "server.log"
-    command = [str(Path(sys.executable).parent / "parlour"), "serve", *(["--dev"] if dev else [])]
+    installed = [str(Path(sys.executable).parent / "parlour")]
+    command = [sys.executable, "-m", module] if module else installed
+    command += ["serve", *(["--dev"] if dev else [])]
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command, env=environment, stdout=output, stderr=output
@@ -147,10 +151,13 @@ async def running_server(
     *,
     media_threads: int = 1,
     dev: bool = True,
+    module: str = "",
     settings: dict[str, str] | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server for the length of a ``with`` block and stop it as an operator would."""
-    server = await start_server(data_dir, media_threads=media_threads, dev=dev, settings=settings)
+    server = await start_server(
+        data_dir, media_threads=media_threads, dev=dev, module=module, settings=settings
+    )
     try:
         yield server
     finally:

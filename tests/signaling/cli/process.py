@@ -74,12 +74,12 @@ class Served:
         )
 
     async def read_log_until(self, event: str) -> dict[str, Any]:
-        """Return the first log line of an event that was not read yet."""
+        """Return the first log line not read yet that begins like this."""
         assert self.process.stderr is not None
         async with asyncio.timeout(START_TIMEOUT):
             while line := await self.process.stderr.readline():
                 self.log.append(json.loads(line))
-                if self.log[-1]["event"] == event:
+                if self.log[-1]["event"].startswith(event):
                     return self.log[-1]
         raise AssertionError(f"the server ended without {event!r}: {self.log}")
 
@@ -95,8 +95,14 @@ class Served:
 
 
 @asynccontextmanager
-async def served(data_dir: Path, *flags: str, **settings: str) -> AsyncIterator[Served]:
-    """Run ``parlour serve`` until the block ends."""
+async def served(
+    data_dir: Path, *flags: str, module: str = "signaling", **settings: str
+) -> AsyncIterator[Served]:
+    """
+    Run ``parlour serve`` until the block ends.
+
+    :param module: What is run as the command.
+    """
     defaults = {
         "HTTP_PORT": "0",
         "MEDIA_HOST": "127.0.0.1",
@@ -109,7 +115,7 @@ async def served(data_dir: Path, *flags: str, **settings: str) -> AsyncIterator[
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "signaling",
+        module,
         "serve",
         *flags,
         env=environment(defaults | settings),

@@ -15,8 +15,7 @@ import aiohttp
 import pytest
 from twilio.rest import Client
 
-from router.node import MediaNode
-from signaling.app import Server
+from signaling.app import EXIT_MEDIA_LOST, Server
 from signaling.auth.account import make_account
 from signaling.config import load_settings
 from signaling.errors import ConfigError
@@ -303,25 +302,40 @@ async def test_a_signal_during_the_start_stops_the_server_after_it(tmp_path: Pat
         await stopping
 
 
-async def test_probes_and_metrics_tell_of_a_data_plane_that_stopped(tmp_path: Path) -> None:
+async def test_server_whose_last_data_plane_stopped_ends_to_be_started_again(
+    tmp_path: Path,
+) -> None:
+    await place_database(tmp_path / "parlour.db")
     async with (
         aiohttp.ClientSession() as http,
-        in_process(tmp_path, metrics_bind="http") as (server, url, _),
+        served(
+            tmp_path,
+            "--dev",
+            module="tests.support.breakable_server",
+            MEDIA_THREADS="2",
+            DRAIN_SECONDS="600",
+        ) as server,
     ):
-        for expected in (200, 503):
-            for path in ("/livez", "/readyz"):
-                assert await status_of(http, url + path) == expected
-            async with http.get(f"{url}/metrics") as answer:
-                failed = f"parlour_media_failed {float(expected == 503)}"
-                assert failed in (await answer.text()).splitlines()
-            assert server.service is not None
-            node = server.service.node
-            assert isinstance(node, MediaNode)
-            assert node._shards is not None
-            # What the plane's thread does when its loop ends.
-            node._plane_failed(next(iter(node._shards)), OSError("gone"))
-            await asyncio.sleep(0)
-        signal_ourselves()
+        alice = await join(http, server.url, "alice", "r1")
+        server.signal(signal.SIGUSR1)
+        stopped = await server.read_log_until("data plane")
+        assert "stopped" in stopped["event"]
+        assert stopped["level"] == "error"
+        # Rooms move to the other one: it serves on, and says that something is wrong.
+        for path in ("/livez", "/readyz"):
+            assert await status_of(http, server.url + path) == 200
+        async with http.get(server.metrics_url) as answer:
+            assert "parlour_media_failed 1.0" in (await answer.text()).splitlines()
+        assert not alice.closed
+
+        server.signal(signal.SIGUSR1)
+        fatal = await server.read_log_until("no data plane is left: stopping, to be started again")
+        assert fatal["level"] == "critical"
+        # Clients resume elsewhere.
+        assert await code_of(alice) == 1012
+        outcome = await server.ended()
+    assert outcome.code == EXIT_MEDIA_LOST
+    assert "Traceback" not in outcome.err
 
 
 async def test_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
