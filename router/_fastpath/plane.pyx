@@ -115,6 +115,7 @@ from router._fastpath.udp cimport (
     datagram,
     out_message,
     udp_close,
+    udp_count_drops,
     udp_implies_local,
     udp_open,
     udp_path,
@@ -541,6 +542,8 @@ cdef class DataPlane:
         counted["commands_dropped"] = ring_dropped(self.commands)
         counted["events_waiting"] = ring_length(self.events)
         counted["busy_us"] = self.busy_us
+        udp_count_drops(&self.out.socket)
+        counted["socket_receive_drops"] = self.out.socket.counters.receive_drops
         counted["socket_received"] = self.out.socket.counters.received
         counted["socket_received_bytes"] = self.out.socket.counters.received_bytes
         counted["socket_sent"] = self.out.socket.counters.sent

@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -32,6 +33,10 @@
 #endif
 #ifndef UDP_GRO
 #define UDP_GRO 104
+#endif
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
 #endif
 
 #define UDP_BATCH 64
@@ -70,6 +75,7 @@ typedef struct udp_counters {
     uint64_t failed;
     uint64_t dropped;
     uint64_t truncated;
+    uint64_t receive_drops;    /* as udp_count_drops last found them */
     uint64_t receive_calls, send_calls, send_waits;
     uint64_t gso_fallbacks;
 } udp_counters;
@@ -185,8 +191,17 @@ static inline int udp_open_address(udp_socket *s, const char *address, uint16_t 
     return udp_bind(s, (const struct sockaddr *)&v4, sizeof v4);
 }
 
+/* The kernel's own count is a uint32_t for the life of the socket; it costs packets nothing. */
+static inline void udp_count_drops(udp_socket *s) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof memory;
+    if (s->fd >= 0 && getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, memory, &size) == 0)
+        s->counters.receive_drops = memory[SK_MEMINFO_DROPS];
+}
+
 static inline void udp_close(udp_socket *s) {
     if (s->fd >= 0) {
+        udp_count_drops(s);
         close(s->fd);
         if (s->probe >= 0) close(s->probe);
     }

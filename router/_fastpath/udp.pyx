@@ -8,8 +8,8 @@ import os
 
 from .errors cimport FP_ERR_FORMAT, FP_ERR_SYSTEM, FP_OK
 from .udp cimport (
-    UDP_BATCH, datagram, out_message, sockaddr_in6, udp_close, udp_implies_local, udp_open,
-    udp_path, udp_receive, udp_send, udp_socket,
+    UDP_BATCH, datagram, out_message, sockaddr_in6, udp_close, udp_count_drops, udp_implies_local,
+    udp_open, udp_path, udp_receive, udp_send, udp_socket,
 )
 
 
@@ -95,6 +95,7 @@ cdef class UdpSocket:
         return self.s.receive_buffer, self.s.send_buffer
 
     def counters(self):
+        udp_count_drops(&self.s)
         return self.s.counters
 
     cdef int _receive(self, int capacity) except -1:

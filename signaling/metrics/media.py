@@ -153,6 +153,9 @@ TEXTS: dict[str, str] = {
     "socket_failed": "Datagrams that the kernel refused to send.",
     "socket_gso_fallbacks": "Times that segmentation offload was refused and done without.",
     "socket_receive_calls": "System calls that received.",
+    "socket_receive_drops": (
+        "Datagrams that the kernel dropped, because a receive buffer was full."
+    ),
     "socket_received": "Datagrams that the sockets received.",
     "socket_received_bytes": "Bytes of those datagrams.",
     "socket_send_calls": "System calls that sent.",

@@ -54,6 +54,21 @@ def test_datagrams_arrive_with_their_source(sender: UdpSocket, receiver: UdpSock
     assert receiver.receive() == []
 
 
+def test_datagrams_that_find_the_receive_buffer_full_are_counted(sender: UdpSocket) -> None:
+    receiver = UdpSocket(V4, receive_buffer=1)
+    assert receiver.counters()["receive_drops"] == 0
+    for _ in range(200):
+        sender.send([(bytes(1000), (V4, receiver.port), 0)])
+    arrived = 0
+    while batch := receiver.receive():
+        arrived += len(batch)
+    counters = receiver.counters()
+    assert 0 < arrived < 200
+    assert counters["received"] + counters["receive_drops"] == 200
+    receiver.close()
+    assert receiver.counters() == counters
+
+
 @needs_ipv6
 def test_dual_stack_serves_both_families() -> None:
     server = UdpSocket("::")
