@@ -52,6 +52,7 @@ from router._fastpath.rtp cimport (
     KIND_RID,
 )
 from router._fastpath.sequence cimport sequence_resume, sequence_window
+from router._fastpath.skips cimport skips_init
 from router._fastpath.srtp cimport srtp_session_init
 from router._fastpath.state cimport (
     inbound_stream,
@@ -249,6 +250,7 @@ cdef void _forget_indices(plane_state *p, transport *t, int64_t now_us) noexcept
         s.media.started = False
         memset(&s.statistics, 0, sizeof(s.statistics))
         loss_init(&s.losses)
+        skips_init(&s.skips)
         store_clear(&s.store)
         _restart_bound(p, s, now_us)
     index = t.first_slot
@@ -447,6 +449,7 @@ cdef int _add_stream(
     s.first_slot = -1
     s.pli_sent_at_us = -1
     loss_init(&s.losses)
+    skips_init(&s.skips)
     _resume_window(&s.media, t.keys, s.ssrc)
     if s.rtx_ssrc:
         _resume_window(&s.redundancy, t.keys, s.rtx_ssrc)

@@ -33,6 +33,7 @@ NAMES: tuple[str, ...] = (
     "rtp_duplicate",
     "rtp_padding_only",
     "rtp_recovered",
+    "rtp_given_up",
     "rtp_out",
     "rtp_bytes_out",
     "rtp_unmapped_payload",

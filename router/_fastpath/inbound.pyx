@@ -1,6 +1,6 @@
 """Inbound RTP; the contract is in ``inbound.pxd``."""
 
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from router._fastpath.counters cimport (
@@ -8,6 +8,7 @@ from router._fastpath.counters cimport (
     COUNT_MALFORMED,
     COUNT_RTP_BYTES_IN,
     COUNT_RTP_DUPLICATE,
+    COUNT_RTP_GIVEN_UP,
     COUNT_RTP_IN,
     COUNT_RTP_PADDING_ONLY,
     COUNT_RTP_RECOVERED,
@@ -47,6 +48,7 @@ from router._fastpath.sequence cimport (
     sequence_resume,
     sequence_window,
 )
+from router._fastpath.skips cimport skips_advance, skips_number
 from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtp_open
 from router._fastpath.state cimport (
     count,
@@ -235,9 +237,13 @@ cdef void _note_gap(
     plane_state *p, transport *t, inbound_stream *s, int64_t ext_seq, int64_t highest,
     int64_t now_us
 ) noexcept nogil:
+    cdef uint64_t given_up = s.losses.given_up
+    cdef int restarted
     if not s.video or ext_seq <= highest + 1:
         return
-    if loss_note_gap(&s.losses, highest + 1, ext_seq - 1, now_us):
+    restarted = loss_note_gap(&s.losses, highest + 1, ext_seq - 1, now_us)
+    p.counts[COUNT_RTP_GIVEN_UP] += s.losses.given_up - given_up
+    if restarted:
         if s.slots:
             key_frame_request(p, s, now_us)
     deadlines_advance(&p.timers, s.transport, s.losses.next_at_us)
@@ -252,8 +258,10 @@ cdef void _take(
     cdef uint32_t clock_rate = p.codecs[codec].clock_rate
     cdef payload_view payload
     cdef stored_packet *packet
+    cdef bint skip = ext_seq > highest and view.payload_length == 0
     if ext_seq > highest:
         _note_gap(p, t, s, ext_seq, highest, now_us)
+        skips_advance(&s.skips, ext_seq, skip)
     else:
         loss_note_arrival(&s.losses, ext_seq, now_us)
     if recovered:
@@ -267,6 +275,9 @@ cdef void _take(
         &s.statistics, ext_seq, <uint32_t>view.header_length + view.payload_length, view.rtp_ts,
         0 if recovered else clock_rate, now_us,
     )
+    if skip:
+        count(p, COUNT_RTP_PADDING_ONLY)
+        return
     if payload_parse(
         &payload, p.codecs[codec].payload_format, view.data + view.header_length,
         view.payload_length,
@@ -286,7 +297,7 @@ cdef void _take(
         s.key_frames += 1
         count(p, COUNT_KEY_FRAMES)
         key_frame_arrived(s)
-    packet = store_put(&s.store, ext_seq, view)
+    packet = store_put(&s.store, skips_number(&s.skips, ext_seq), view)
     packet.payload = payload
     packet.codec = codec
     if s.slots:

@@ -2,7 +2,8 @@
 The packets that one inbound stream misses, and when to ask for them again (RFC 4585 6.2.1).
 
 A gap is asked for after a short wait, because reordered packets come by themselves, and again
-after each estimated response time, a bounded number of times.
+after each estimated response time, a bounded number of times. What is then given up need not be
+media: padding with which a sender probes is not sent again.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -30,6 +31,7 @@ cdef struct loss_list:
     int count
     int64_t next_at_us                      # earliest next_at_us, or earlier; NEVER_US when empty
     int64_t response_us                     # smoothed time from request to retransmission
+    bint response_known                     # it was measured
     uint64_t recovered
     uint64_t given_up
 

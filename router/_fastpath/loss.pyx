@@ -9,6 +9,7 @@ cdef void loss_init(loss_list *losses) noexcept nogil:
     losses.count = 0
     losses.next_at_us = NEVER_US
     losses.response_us = LOSS_FIRST_RESPONSE_US
+    losses.response_known = False
     losses.recovered = 0
     losses.given_up = 0
 
@@ -66,7 +67,12 @@ cdef bint loss_note_arrival(
     lost = &losses.packets[low]
     if lost.requests == 1:
         # Karn's rule: only an answer to a single request tells how long answers take.
-        losses.response_us += (now_us - lost.asked_at_us - losses.response_us) // 8
+        # The first such answer replaces the guess, as in RFC 6298 section 2.2.
+        if losses.response_known:
+            losses.response_us += (now_us - lost.asked_at_us - losses.response_us) // 8
+        else:
+            losses.response_us = now_us - lost.asked_at_us
+            losses.response_known = True
     if lost.requests:
         losses.recovered += 1
     losses.count -= 1

@@ -9,7 +9,7 @@ cdef int payload_parse(
     payload_view *view, uint8_t payload_format, const uint8_t *data, int length
 ) noexcept nogil:
     memset(view, 0, sizeof(payload_view))
-    if length == 0:     # padding that the sender used to probe
+    if length == 0:     # late padding, which fills the gap that was left for it
         return 0
     if payload_format == PAYLOAD_FORMAT_VP8:
         return _parse_vp8(view, data, length)

@@ -601,6 +601,7 @@ cdef class DataPlane:
             "nacks": s.nacks,
             "requested": s.requested,
             "recovered": s.recovered,
+            "given_up": s.losses.given_up,
             "duplicates": s.duplicates,
             "key_frames": s.key_frames,
             "plis": s.plis,

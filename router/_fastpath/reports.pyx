@@ -10,6 +10,7 @@ from router._fastpath.counters cimport (
     COUNT_REMB_OUT,
     COUNT_REQUESTED_PACKETS,
     COUNT_RR_OUT,
+    COUNT_RTP_GIVEN_UP,
     COUNT_SR_OUT,
     COUNT_TRANSPORT_CC_OUT,
 )
@@ -115,7 +116,9 @@ cdef void _send_nacks(
     cdef uint16_t seqs[LOSS_CAPACITY]
     cdef uint8_t *out
     cdef int length
+    cdef uint64_t given_up = s.losses.given_up
     cdef int number = loss_due(&s.losses, seqs, LOSS_CAPACITY, now_us)
+    p.counts[COUNT_RTP_GIVEN_UP] += s.losses.given_up - given_up
     if number == 0:
         return
     out = rtcp_begin(p, t, &length)

@@ -17,6 +17,7 @@ from router._fastpath.output cimport output, output_implies, output_send
 from router._fastpath.reception cimport reception
 from router._fastpath.ring cimport ring
 from router._fastpath.sequence cimport sequence_window
+from router._fastpath.skips cimport skip_list
 from router._fastpath.srtp cimport srtp_session
 from router._fastpath.store cimport packet_store, stored_packet
 from router._fastpath.table cimport table
@@ -155,6 +156,7 @@ cdef struct inbound_stream:
     sequence_window media, redundancy
     reception statistics
     loss_list losses
+    skip_list skips
     packet_store store
     int64_t newest_at_us                    # arrival of the packet with the highest number
     uint32_t newest_rtp_ts

@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef struct stored_packet:
-    int64_t ext_seq
+    int64_t ext_seq             # as it is forwarded: without what is skipped
     uint64_t position           # bytes written to the store before this packet
     uint16_t length             # bytes; 0 when empty
     uint8_t padding             # bytes of padding behind it, with which it is forwarded

@@ -148,6 +148,10 @@ TEXTS: dict[str, str] = {
     "remb_out": "REMB messages sent to publishers.",
     "rr_out": "RTCP receiver reports sent.",
     "rtp_recovered": "Packets that were lost between publisher and server and came after a NACK.",
+    "rtp_given_up": (
+        "Packets that were lost between publisher and server and asked for in vain, padding among"
+        " them; such a packet may still come later."
+    ),
     "rtp_unreported_ssrc": "RTP packets of SSRCs that are unknown and were too many to report.",
     "socket_dropped": "Datagrams that were not sent, because the send buffer stayed full.",
     "socket_failed": "Datagrams that the kernel refused to send.",

@@ -135,6 +135,21 @@ def test_repeats_follow_the_time_that_answers_take() -> None:
     assert recovered == 60
 
 
+def test_first_answer_replaces_the_guess() -> None:
+    due, _, _, _ = exercise_losses(
+        [
+            ("gap", 1, 1, 0),
+            ("due", 0, 0, 5000),
+            ("arrival", 1, 0, 45000),
+            ("gap", 2, 2, 50000),
+            ("due", 0, 0, 55000),
+            ("due", 0, 0, 104000),
+            ("due", 0, 0, 105000),
+        ]
+    )
+    assert due == [[1], [2], [], [2]]  # 1.25 times the 40 ms of the answer
+
+
 def test_lost_packet_is_given_up_after_a_second() -> None:
     due, missing, _, given_up = exercise_losses(
         [("gap", 5, 5, 0), ("due", 0, 0, 5000), ("due", 0, 0, 1000001)]

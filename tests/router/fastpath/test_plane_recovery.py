@@ -100,6 +100,21 @@ def test_retransmission_counts_though_nobody_waits_for_it() -> None:
     assert room.plane.counters()["rtp_recovered"] == 2
 
 
+def test_packets_asked_for_in_vain_are_counted() -> None:
+    room = new_room()
+    room.publish(video(0, key=True), video(4))
+    room.run(1500 * MILLISECOND)
+    room.publish(wrap_rtx(video(2), payload_type=97, sequence_number=1, ssrc=RTX_SSRC))
+    room.publish(video(6), video(200), video(300))  # more are missing than are remembered
+    room.run(10 * MILLISECOND)
+    room.publish(video(1000))  # the stream begins anew: what was missing is of no use
+    stats = room.plane.stream_stats(STREAM)
+    assert stats is not None
+    # 1 to 3 in time, the oldest of 5 to 299 for lack of room, the others at the restart.
+    assert stats["given_up"] == 3 + 37 + 256
+    assert room.plane.counters()["rtp_given_up"] == stats["given_up"]
+
+
 def test_rtx_ssrc_may_be_learned_later() -> None:
     room = new_room()
     room.plane.set_stream_rtx(STREAM, 0)
@@ -254,6 +269,18 @@ def test_resends_of_one_packet_are_limited() -> None:
         room.now_us += 10 * MILLISECOND
     assert answers == 6
     assert room.plane.counters()["nack_limited"] == 94
+
+
+def test_request_that_is_repeated_early_is_answered() -> None:
+    room = new_room()
+    room.publish(video(0, key=True), video(1))
+    number = room.subscribers[0].received.rtp[1].sequence_number
+    answers = []
+    for after_us in (0, 4 * MILLISECOND, 15 * MILLISECOND):
+        room.now_us += after_us
+        nack(room, number)
+        answers.append(len(room.subscribers[0].received.rtp))
+    assert answers == [1, 0, 1]  # after 4 ms the first answer may still be on its way
 
 
 def test_resends_have_a_budget() -> None:
