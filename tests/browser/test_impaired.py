@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from signaling.network import own_addresses
 from tests.support.relay import Impairment, UdpRelay, running_relay
+from tests.support.repair import repaired_downward, repaired_upward
 from tests.support.server import Server, free_udp_ports, running_server
 
 from .browsers import Browser
@@ -19,8 +20,8 @@ from .guests import BackEnd, Guest, Guests, media_flows, messages_arrive, new_ro
 LOSSY = Impairment(loss=0.05, reorder=0.02)
 RECOVERED = 0.95
 """Of the video packets that were dropped, the part that must be repaired."""
-SUPERSEDED = 10
-"""Frames that may be incomplete at a receiver when a key frame comes."""
+DROPPED = 15
+"""Video packets that are dropped at least, for the part to say something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +79,31 @@ def link(running_link: Link) -> Link:
 
 
 async def meet(
-    link: Link, guests: Guests, browsers: list[Browser], **camera: Any
+    link: Link,
+    guests: Guests,
+    browsers: list[Browser],
+    *,
+    note_frames: bool = False,
+    **camera: Any,
 ) -> tuple[Guest, Guest]:
     """Return two guests of one room who see and hear each other."""
     back_end = BackEnd(link.server)
     room = new_room()
     alice, bob = await guests(browsers[0], "alice"), await guests(browsers[1], "bob")
     for guest in (alice, bob):
+        if note_frames:
+            await guest.page.run("() => hooks.noteFrames()")
         microphone, picture = guest.tracks
         await guest.join(back_end, room, tracks=[microphone, picture | camera])
     await media_flows(alice, bob)
     return alice, bob
 
 
-async def settled(*pair: Guest) -> list[dict[str, Any]]:
-    """Pause the cameras and return what the pages count once all frames have come or are lost."""
+async def settle(*pair: Guest) -> list[dict[str, Any]]:
+    """Pause the cameras and return the pages' statistics of video when nothing moves any more."""
     for guest in pair:
         await guest.call("pause", {"name": "camera", "on": True})
-    return [await guest.call("settledVideoCounts") for guest in pair]
+    return [await guest.call("settledVideo") for guest in pair]
 
 
 @pytest.mark.parametrize("browsers", ["chromium-chromium", "chromium-firefox"], indirect=True)
@@ -103,42 +111,29 @@ async def test_loss_and_reordering_are_repaired(
     link: Link, guests: Guests, browsers: list[Browser]
 ) -> None:
     relay = link.relay
-    pair = await meet(link, guests, browsers, width=480, height=360, detail=True)
-    before = await settled(*pair)
-    repaired_before = await link.counter("parlour_media_rtp_recovered")
-    relay.up.dropped_by_ssrc.clear()
-    relay.down.dropped_by_ssrc.clear()
+    pair = await meet(link, guests, browsers, note_frames=True, width=480, height=360, detail=True)
+    await settle(*pair)
+    for guest in pair:
+        await guest.page.run("() => { hooks.frames.length = 0; }")
+    relay.up.rtp.clear()
+    relay.down.rtp.clear()
     for guest in pair:
         await guest.call("pause", {"name": "camera", "on": False})
+    await see_each_other(*pair, seconds=1)
     relay.impairment = LOSSY
-    await see_each_other(*pair, seconds=10, frames_per_second=15, freeze=0.5)
-    after = await settled(*pair)
+    await see_each_other(*pair, seconds=10, freeze=0.5)
+    # What follows shows the receivers that the last packets are missing.
     relay.impairment = Impairment()
-
-    repaired = await link.counter("parlour_media_rtp_recovered") - repaired_before
-    lost_upward = 0
+    await see_each_other(*pair, seconds=1)
+    statistics = await settle(*pair)
     for sender, receiver in ((0, 1), (1, 0)):
-        sent, sent_before = after[sender]["outbound"], before[sender]["outbound"]
-        got, got_before = after[receiver]["inbound"], before[receiver]["inbound"]
-        upward = relay.up.dropped_by_ssrc[sent["ssrc"]]
-        downward = relay.down.dropped_by_ssrc[got["ssrc"]]
-        facts = f"{upward} lost upward, {downward} downward: {sent} {got}"
-        assert upward >= 15, facts
-        assert downward >= 15, facts
-        # Each packet that stays lost takes a frame with it, so frames tell the truth end to end.
-        # Only where a sender changes the size of its picture, nobody waits for what is older.
-        frames = sent["framesSent"] - sent_before["framesSent"]
-        decoded = got["framesDecoded"] - got_before["framesDecoded"]
-        restarts = got["keyFramesDecoded"] - got_before["keyFramesDecoded"]
-        missing = frames - decoded - restarts * SUPERSEDED
-        assert missing <= (1 - RECOVERED) * (upward + downward), facts
-        if "rtxSsrc" in got:
-            retransmitted = got["retransmittedPacketsReceived"]
-            retransmitted -= got_before.get("retransmittedPacketsReceived", 0)
-            assert retransmitted >= RECOVERED * downward, facts
-        if "rtxSsrc" in sent:
-            lost_upward += upward
-    assert repaired >= RECOVERED * lost_upward, (repaired, lost_upward)
+        up = relay.up.rtp[statistics[sender]["outbound"]["ssrc"]]
+        down = relay.down.rtp[statistics[receiver]["inbound"]["ssrc"]]
+        whole = set(await pair[receiver].page.run("() => hooks.frames"))
+        for repair in (repaired_upward(up, down), repaired_downward(down, whole)):
+            facts = repair, statistics[sender], statistics[receiver]
+            assert repair.dropped >= DROPPED, facts
+            assert repair.share >= RECOVERED, facts
 
 
 @pytest.mark.parametrize("browsers", ["chromium-firefox"], indirect=True)
@@ -169,6 +164,7 @@ async def test_nat_that_forgets_its_bindings_is_followed(
     link.relay.move_clients()
     await link.reaches("parlour_media_addresses_selected", selected + 2)
     await media_flows(*pair)
+    await see_each_other(*pair)
     for guest, count in zip(pair, since, strict=True):
         assert "reconnecting" not in await guest.event_names(count)
 
@@ -188,5 +184,6 @@ async def test_media_that_was_cut_comes_back_with_an_ice_restart(
         await guest.wait("reconnected")
         assert await guest.page.run("() => hooks.remoteUfrag()") != fragment
     await media_flows(*pair)
+    await see_each_other(*pair)
     for guest in pair:
         assert "disconnected" not in await guest.event_names(0)

@@ -20,7 +20,7 @@ async def test_mute_and_unmute_are_seen(
     await bob.wait("trackDisabled", identity="alice", track="camera")
     await alice.call("setEnabled", {"name": "camera", "enabled": True})
     await bob.wait("trackEnabled", identity="alice", track="camera")
-    await bob.sees(alice, seconds=2)
+    await bob.sees(alice)
 
 
 @pytest.mark.parametrize("browsers", ["chromium-firefox"], indirect=True)
@@ -34,7 +34,7 @@ async def test_publish_later_unpublish_and_republish_in_another_size(
     first = await alice.call("publish", {"name": "camera", "kind": "video", "number": 91})
     await bob.wait("trackPublished", identity="alice", track="camera")
     await bob.wait("trackSubscribed", identity="alice", track="camera")
-    await bob.sees(alice, audio=False, number=91, seconds=2)
+    await bob.sees(alice, audio=False, number=91)
 
     before = await bob.event_count()
     await alice.call("unpublish", "camera")
@@ -48,7 +48,7 @@ async def test_publish_later_unpublish_and_republish_in_another_size(
     await bob.wait("trackSubscribed", identity="alice", track="camera", since=before)
     seen = await bob.sees(alice, audio=False, number=92)
     assert (seen["width"], seen["height"]) == (480, 360)
-    await alice.sees(bob, seconds=2)
+    await alice.sees(bob)
 
 
 async def test_third_participant_joins_and_leaves(
@@ -64,7 +64,7 @@ async def test_third_participant_joins_and_leaves(
     await alice.wait("trackUnsubscribed", identity="carol", track="camera")
     gone = await alice.wait("participantDisconnected", identity="carol")
     assert gone["at"] - left_at < 1000
-    await see_each_other(alice, bob, seconds=2)
+    await see_each_other(alice, bob)
 
     # The place that carol left is taken again.
     dora = await guests(chromium, "dora")
@@ -79,16 +79,16 @@ async def test_joins_within_the_slots_exchange_no_descriptions(
     alice, bob, carol = [await guests(chromium, name) for name in ("alice", "bob", "carol")]
     for guest in (alice, bob, carol):
         await guest.join(back_end, room)
-    await asyncio.gather(alice.sees(carol, seconds=1), alice.sees(bob, seconds=1))
+    await asyncio.gather(alice.sees(carol), alice.sees(bob))
     await alice.page.run("() => { hooks.descriptions = 0; }")
     dora = await guests(chromium, "dora")
     await dora.join(back_end, room)
-    await alice.sees(dora, seconds=2)
+    await alice.sees(dora)
     await carol.call("leave")
     await alice.wait("participantDisconnected", identity="carol")
     eve = await guests(chromium, "eve")
     await eve.join(back_end, room)
-    await asyncio.gather(alice.sees(eve, seconds=2), alice.sees(bob, seconds=2))
+    await asyncio.gather(alice.sees(eve), alice.sees(bob))
     assert await alice.page.run("() => hooks.descriptions") == 0
 
 
@@ -112,7 +112,7 @@ async def test_glare_loses_no_negotiation(
         )
     await asyncio.gather(
         *(
-            watcher.sees(other, audio=False, seconds=1, track=f"camera{index}", number=base + index)
+            watcher.sees(other, audio=False, track=f"camera{index}", number=base + index)
             for index in range(3)
             for watcher, other, base in ((alice, bob, 120), (bob, alice, 100))
         )
@@ -131,7 +131,7 @@ async def test_data_tracks_carry_text_and_binary_in_order_both_ways(
     for sender, receiver in ((alice, bob), (bob, alice)):
         await messages_arrive(sender, receiver, "chat", "before")
     await alice.call("publish", alice.tracks[1])
-    await bob.sees(alice, audio=False, seconds=1)
+    await bob.sees(alice, audio=False)
     for sender, receiver in ((alice, bob), (bob, alice)):
         await messages_arrive(sender, receiver, "chat", "after")
 

@@ -70,7 +70,7 @@ async def test_publisher_is_seen_and_heard_by_a_guest_of_the_sdk(
     )
     assert started["status"] == 201, started
     await alice.wait("participantConnected", identity="whip")
-    await alice.sees(whip, seconds=3)
+    await alice.sees(whip)
     rest = back_end.client.video.v1.rooms(room).participants("whip")
     assert {track.kind for track in rest.published_tracks.list()} == {"audio", "video"}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,21 +24,38 @@ class Impairment:
 
 
 @dataclass(slots=True)
+class RtpLog:
+    """The packets of one RTP stream that came to a relay: SRTP leaves headers in clear."""
+
+    timestamps: dict[int, int] = field(default_factory=dict)
+    """RTP timestamp of each sequence number, in the order of the first arrival."""
+    dropped: set[int] = field(default_factory=set)
+    """The sequence numbers that were dropped, at whichever sending."""
+    padded: set[int] = field(default_factory=set)
+    """Those with the P bit: in what browsers send, padding that probes for bandwidth."""
+
+
+@dataclass(slots=True)
 class RelayCounters:
     """What went through, by direction."""
 
     forwarded: int = 0
     dropped: int = 0
     reordered: int = 0
-    dropped_by_ssrc: Counter[int] = field(default_factory=Counter)
-    """Lost RTP packets (RTCP is not counted)."""
+    rtp: defaultdict[int, RtpLog] = field(default_factory=lambda: defaultdict(RtpLog))
+    """Of each SSRC, since a test last cleared it."""
 
-
-def rtp_ssrc(data: bytes) -> int | None:
-    """Return the SSRC of an SRTP packet; None for anything else (RFC 7983, RFC 5761)."""
-    if len(data) < 12 or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < 96:
-        return None
-    return int.from_bytes(data[8:12], "big")
+    def note_rtp(self, data: bytes, *, dropped: bool) -> None:
+        """Log a datagram when it is an SRTP packet (RFC 7983, RFC 5761)."""
+        if len(data) < 12 or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < 96:
+            return
+        log = self.rtp[int.from_bytes(data[8:12], "big")]
+        sequence_number = int.from_bytes(data[2:4], "big")
+        log.timestamps.setdefault(sequence_number, int.from_bytes(data[4:8], "big"))
+        if data[0] & 0x20:
+            log.padded.add(sequence_number)
+        if dropped:
+            log.dropped.add(sequence_number)
 
 
 class _Side(asyncio.DatagramProtocol):
@@ -109,11 +126,10 @@ class UdpRelay:
     def received(self, data: bytes, client: Address, *, upward: bool) -> None:
         """Take a datagram from a client (upward) or from the server for ``client``."""
         counters = self.up if upward else self.down
-        if self._rng.random() < self.impairment.loss:
+        dropped = self._rng.random() < self.impairment.loss
+        counters.note_rtp(data, dropped=dropped)
+        if dropped:
             counters.dropped += 1
-            ssrc = rtp_ssrc(data)
-            if ssrc is not None:
-                counters.dropped_by_ssrc[ssrc] += 1
             return
         counters.forwarded += 1
         delay = self.impairment.delay

@@ -29,9 +29,29 @@
     construct(target, args) {
       const connection = new target(...args);
       hooks.connections.push(connection);
+      connection.addEventListener('track', ({ receiver }) => hooks.tap?.(receiver));
       return connection;
     },
   });
+  // The RTP timestamps of the video frames that came whole, of all tracks that are added from now on.
+  // An encoded transform sees them before any is dropped because a later one can be decoded without it.
+  hooks.noteFrames = () => {
+    hooks.frames = [];
+    const worker = new Worker('/frames.js');
+    worker.onmessage = ({ data }) => hooks.frames.push(data);
+    hooks.tap = (receiver) => {
+      if (receiver.track.kind === 'video') {
+        receiver.transform ??= new RTCRtpScriptTransform(worker, {});
+      }
+    };
+  };
+  // Chromium heeds a transform only from before it begins to receive.
+  const addTransceiver = RTCPeerConnection.prototype.addTransceiver;
+  RTCPeerConnection.prototype.addTransceiver = function (...args) {
+    const transceiver = addTransceiver.apply(this, args);
+    hooks.tap?.(transceiver.receiver);
+    return transceiver;
+  };
   for (const name of ['setLocalDescription', 'setRemoteDescription']) {
     const original = RTCPeerConnection.prototype[name];
     RTCPeerConnection.prototype[name] = function (...args) {

@@ -178,8 +178,8 @@ class Lab {
     });
   }
 
-  // What the peer connection counts for the video that it sends and receives.
-  async videoCounts() {
+  // What the peer connection says of the video that it sends and receives.
+  async videoStatistics() {
     const found = {};
     for (const report of (await hooks.connections.at(-1).getStats()).values()) {
       if (report.kind !== 'video') continue;
@@ -190,11 +190,11 @@ class Lab {
   }
 
   // The same once nothing moves any more: the pictures must be paused everywhere.
-  async settledVideoCounts() {
+  async settledVideo() {
     let last = null;
     let same = 0;
     for (;;) {
-      const found = await this.videoCounts();
+      const found = await this.videoStatistics();
       const now = [found.outbound.framesSent, found.inbound.framesDecoded].join();
       same = now === last ? same + 1 : 0;
       if (same === 10) return found;
