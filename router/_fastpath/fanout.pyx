@@ -1,7 +1,7 @@
 """The fan-out; the contract is in ``fanout.pxd``."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memset
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
 
 from router._fastpath.command cimport NO_PAYLOAD_TYPE
 from router._fastpath.counters cimport (
@@ -12,19 +12,36 @@ from router._fastpath.counters cimport (
     COUNT_RTP_UNMAPPED_PAYLOAD,
 )
 from router._fastpath.deadlines cimport deadlines_advance
-from router._fastpath.header_plan cimport header_plan, plan_header
+from router._fastpath.header_plan cimport (
+    header_plan,
+    plan_address,
+    plan_header,
+    plan_write,
+)
 from router._fastpath.keyframe cimport key_frame_request
-from router._fastpath.output cimport output_flush
+from router._fastpath.output cimport (
+    OUTPUT_SEGMENT_MAX,
+    output_add_run,
+    output_reserve_run,
+    output_seal,
+    output_seal_jobs,
+)
+from router._fastpath.payload cimport payload_number
 from router._fastpath.rewrite cimport (
     SEND_FIRST,
     SLOT_GAP_MAX,
     abs_send_time_of,
     slot_may_start,
+    slot_note_sent,
+    slot_patch_payload,
+    slot_patches_payload,
     slot_start,
     slot_would_jump,
     slot_write,
 )
+from router._fastpath.rtp cimport EXTENSION_KINDS
 from router._fastpath.sequence cimport SEQUENCE_END
+from router._fastpath.srtp cimport srtp_session, srtp_tag_length
 from router._fastpath.state cimport (
     PENDING_MAX,
     STREAM_PENDING_MAX,
@@ -34,6 +51,8 @@ from router._fastpath.state cimport (
     transport,
 )
 from router._fastpath.store cimport STORE_PADDING_MAX
+from router._fastpath.udp cimport UDP_MAX_RUN, UDP_MAX_RUN_BYTES, udp_path
+from router._fastpath.wire cimport store16
 
 cdef enum:
     CLASSES = 4                     # classes of subscribers whose plans are kept at a time
@@ -41,10 +60,29 @@ cdef enum:
     FIRST_REPORT_US = 100000        # a started slot's first sender report, for lip sync
 
 
+# Packets of one stream and codec, and what is the same of them for all subscribers.
+cdef struct packet_run:
+    stored_packet *packets[STREAM_PENDING_MAX]
+    int number
+    int newest                      # the one with the highest number
+    int64_t lowest_ext_seq
+    uint64_t octets                 # of payload, for sender reports
+
+
+# What they are towards one class of subscribers: those that are sent the same but for its numbers.
+# Messages are planned here: as many packets of equal length as the kernel takes at once, of which
+# the last may be shorter.
 cdef struct class_plan:
     bint used
     uint32_t mask
+    uint32_t tag_length
+    uint8_t payload_type
+    uint8_t ids[EXTENSION_KINDS]
     header_plan headers[STREAM_PENDING_MAX]
+    uint32_t lengths[STREAM_PENDING_MAX]        # with the tag
+    uint8_t messages[STREAM_PENDING_MAX]        # packets of each
+    int message_count
+    uint64_t bytes
 
 
 cdef void fanout_add(
@@ -57,7 +95,6 @@ cdef void fanout_add(
         or s.pending_bytes > s.store.size // 2
     ):
         fanout_run(p, now_us)
-        output_flush(&p.out)    # what is to be sealed borrows the store's bytes
     p.pending[p.pending_count].packet = packet
     p.pending[p.pending_count].ext_seq = packet.ext_seq
     p.pending[p.pending_count].stream = <uint32_t>(s - p.streams)
@@ -67,9 +104,9 @@ cdef void fanout_add(
 
 
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
-    cdef stored_packet *packets[STREAM_PENDING_MAX]
+    cdef packet_run run
+    cdef stored_packet *packet
     cdef inbound_stream *s
-    cdef int number
     cdef uint32_t waiting
     cdef int first
     cdef int i
@@ -78,37 +115,97 @@ cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
         waiting = s.pending
         if waiting == 0:
             continue    # went out with an earlier packet of its stream
-        number = 0
+        run.number = 0
         i = first
         while waiting:
             if &p.streams[p.pending[i].stream] == s:
                 waiting -= 1
+                packet = p.pending[i].packet
                 # A very late packet may have taken the place of this one in the store.
-                if p.pending[i].packet.ext_seq == p.pending[i].ext_seq:
-                    packets[number] = p.pending[i].packet
-                    number += 1
+                if packet.ext_seq == p.pending[i].ext_seq:
+                    if run.number and packet.codec != run.packets[0].codec:
+                        _forward(p, s, &run, now_us)
+                        run.number = 0
+                    run.packets[run.number] = packet
+                    run.number += 1
             i += 1
         s.pending = s.pending_bytes = 0
-        _forward(p, s, packets, number, now_us)
+        if run.number:
+            _forward(p, s, &run, now_us)
     p.pending_count = 0
 
 
+# The next message: returns where it ends.
+cdef inline int _message_end(const class_plan *plan, int number, int start) noexcept nogil:
+    cdef uint32_t segment = plan.lengths[start]
+    cdef uint32_t bytes = segment
+    cdef int end = start + 1
+    if segment > OUTPUT_SEGMENT_MAX:
+        return end
+    while (
+        end < number and end - start < UDP_MAX_RUN and plan.lengths[end] <= segment
+        and bytes + plan.lengths[end] <= UDP_MAX_RUN_BYTES
+    ):
+        bytes += plan.lengths[end]
+        end += 1
+        if plan.lengths[end - 1] < segment:
+            break
+    return end
+
+
+cdef void _plan_class(
+    plane_state *p, class_plan *plan, const packet_run *run, uint32_t send_time
+) noexcept nogil:
+    cdef const stored_packet *packet
+    cdef int start = 0
+    cdef int end
+    cdef int i
+    plan.bytes = 0
+    for i in range(run.number):
+        packet = run.packets[i]
+        if plan_header(&plan.headers[i], &packet.view, plan.mask):
+            count(p, COUNT_RTP_HEADER_TOO_LONG)
+        plan_address(
+            &plan.headers[i], plan.ids, plan.payload_type, packet.padding != 0, send_time
+        )
+        plan.lengths[i] = (
+            <uint32_t>plan.headers[i].length + packet.view.payload_length + packet.padding
+            + plan.tag_length
+        )
+        plan.bytes += plan.lengths[i]
+    plan.message_count = 0
+    while start < run.number:
+        end = _message_end(plan, run.number, start)
+        plan.messages[plan.message_count] = <uint8_t>(end - start)
+        plan.message_count += 1
+        start = end
+
+
 cdef class_plan *_plan_for(
-    plane_state *p, class_plan *classes, uint32_t mask, stored_packet **packets, int number
+    plane_state *p, class_plan *classes, const outbound_slot *slot, const transport *t,
+    const packet_run *run, uint32_t send_time
 ) noexcept nogil:
     cdef int i
     cdef class_plan *plan = &classes[CLASSES - 1]   # more classes than that take turns in the last
+    cdef uint32_t tag_length = <uint32_t>srtp_tag_length(&t.keys.outbound)
+    cdef uint8_t payload_type = t.configuration.payload_out[run.packets[0].codec]
     for i in range(CLASSES):
-        if classes[i].used and classes[i].mask == mask:
-            return &classes[i]
         if not classes[i].used:
             plan = &classes[i]
             break
+        if (
+            classes[i].mask == slot.extension_mask
+            and classes[i].payload_type == payload_type
+            and classes[i].tag_length == tag_length
+            and not memcmp(classes[i].ids, t.configuration.extensions_out, EXTENSION_KINDS)
+        ):
+            return &classes[i]
     plan.used = True
-    plan.mask = mask
-    for i in range(number):
-        if plan_header(&plan.headers[i], &packets[i].view, mask):
-            count(p, COUNT_RTP_HEADER_TOO_LONG)
+    plan.mask = slot.extension_mask
+    plan.payload_type = payload_type
+    plan.tag_length = tag_length
+    memcpy(plan.ids, t.configuration.extensions_out, EXTENSION_KINDS)
+    _plan_class(p, plan, run, send_time)
     return plan
 
 
@@ -156,21 +253,144 @@ cdef void _plan_padding(
         packets[i].planned = 1
 
 
+# Sum up what is the same for all subscribers.
+cdef void _sum_up(packet_run *run) noexcept nogil:
+    cdef int i
+    run.newest = 0
+    run.octets = 0
+    run.lowest_ext_seq = run.packets[0].ext_seq
+    for i in range(run.number):
+        if run.packets[i].ext_seq > run.packets[run.newest].ext_seq:
+            run.newest = i
+        if run.packets[i].ext_seq < run.lowest_ext_seq:
+            run.lowest_ext_seq = run.packets[i].ext_seq
+        run.octets += run.packets[i].view.payload_length
+
+
+# Whether the slot has started and takes all packets of the run.
+cdef inline bint _takes_all(const outbound_slot *slot, const packet_run *run) noexcept nogil:
+    return (
+        slot.started
+        and run.lowest_ext_seq >= slot.start_ext_seq
+        and not slot_would_jump(slot, run.packets[run.newest])
+    )
+
+
+# Write and seal all packets of the run. Payloads that the slot numbers otherwise are changed where
+# they are, for as long as that takes.
+cdef void _write_all(
+    plane_state *p, outbound_slot *slot, transport *t, const class_plan *plan,
+    const packet_run *run, int64_t now_us
+) noexcept nogil:
+    cdef const srtp_session *session = &t.keys.outbound
+    cdef const udp_path *path = &t.addresses[t.selected].path
+    cdef const header_plan *header
+    cdef const stored_packet *packet
+    cdef bint patches = slot_patches_payload(slot)
+    cdef uint16_t transport_seq = t.transport_seq
+    cdef uint32_t ts_offset = slot.ts_offset
+    cdef uint32_t ssrc = slot.ssrc
+    cdef int64_t seq_offset = slot.seq_offset
+    cdef int64_t index
+    cdef uint8_t *out
+    cdef uint8_t *payload
+    cdef int first = 0
+    cdef int end
+    cdef int message
+    cdef int i
+    for message in range(plan.message_count):
+        end = first + plan.messages[message]
+        out = output_reserve_run(&p.out, end - first)
+        for i in range(first, end):
+            packet = run.packets[i]
+            header = &plan.headers[i]
+            index = packet.ext_seq + seq_offset
+            plan_write(header, out, <uint16_t>index, packet.view.rtp_ts + ts_offset, ssrc)
+            if header.transport_cc_at:
+                store16(out + header.transport_cc_at, transport_seq)
+                transport_seq += 1
+            payload = packet.view.data + packet.view.header_length
+            if patches and packet.view.payload_length:
+                slot_patch_payload(slot, packet, payload)
+            output_seal(
+                &p.out, session, out, payload, header.length,
+                <uint32_t>packet.view.payload_length + packet.padding, <uint32_t>(index >> 16),
+            )
+            out += plan.lengths[i]
+        output_add_run(
+            &p.out, slot.transport, path, end - first, plan.lengths[first], plan.lengths[end - 1]
+        )
+        first = end
+    output_seal_jobs(&p.out)    # while the nearest cache holds the headers
+    if patches:
+        for i in range(run.number):
+            packet = run.packets[i]
+            if packet.view.payload_length:
+                payload_number(
+                    &packet.payload, packet.view.data + packet.view.header_length,
+                    packet.payload.picture_id, packet.payload.tl0,
+                )
+    t.transport_seq = transport_seq
+    packet = run.packets[run.newest]
+    slot_note_sent(slot, packet, packet.ext_seq + seq_offset, now_us)
+
+
+cdef inline void _count_sent(
+    plane_state *p, outbound_slot *slot, transport *t, uint64_t packets, uint64_t bytes,
+    uint64_t octets
+) noexcept nogil:
+    slot.packets += packets
+    slot.bytes += bytes
+    slot.octets += octets
+    slot.resend_budget += <int64_t>bytes // 2
+    t.packets_out += packets
+    t.bytes_out += bytes
+    p.counts[COUNT_RTP_OUT] += packets
+    p.counts[COUNT_RTP_BYTES_OUT] += bytes
+
+
+# Write what the slot takes, packet by packet: it may start, or have to.
+cdef void _write_each(
+    plane_state *p, inbound_stream *s, outbound_slot *slot, transport *t, const class_plan *plan,
+    const packet_run *run, int64_t now_us
+) noexcept nogil:
+    cdef const stored_packet *packet
+    cdef uint32_t length
+    cdef int i
+    for i in range(run.number):
+        packet = run.packets[i]
+        if slot.started and slot_would_jump(slot, packet):
+            slot.started = False
+            if not slot_may_start(p, slot, packet):
+                key_frame_request(p, s, now_us)
+        if not slot.started:
+            if not slot_may_start(p, slot, packet):
+                continue
+            slot_start(p, slot, packet, now_us)
+            if t.report_at_us > now_us + FIRST_REPORT_US:
+                t.report_at_us = now_us + FIRST_REPORT_US
+                deadlines_advance(&p.timers, slot.transport, t.report_at_us)
+        elif packet.ext_seq < slot.start_ext_seq:
+            continue
+        length = slot_write(p, slot, t, &plan.headers[i], packet, SEND_FIRST, now_us)
+        _count_sent(p, slot, t, 1, length, packet.view.payload_length)
+    output_seal_jobs(&p.out)
+
+
 cdef void _forward(
-    plane_state *p, inbound_stream *s, stored_packet **packets, int number, int64_t now_us
+    plane_state *p, inbound_stream *s, packet_run *run, int64_t now_us
 ) noexcept nogil:
     cdef class_plan classes[CLASSES]
-    cdef class_plan *plan
+    cdef const class_plan *plan
     cdef outbound_slot *slot
     cdef transport *t
     cdef int32_t at = s.first_slot
     cdef uint32_t send_time
-    cdef uint32_t length
     cdef int i
-    cdef uint8_t payload_type
-    _plan_padding(s, packets, number)
+    _plan_padding(s, run.packets, run.number)
     if at < 0:
         return
+    _sum_up(run)
     for i in range(CLASSES):
         classes[i].used = False
     send_time = abs_send_time_of(ntp_at(p, now_us))
@@ -183,34 +403,12 @@ cdef void _forward(
         if slot.highest_index >= SEQUENCE_END - (SLOT_GAP_MAX + 1) * STREAM_PENDING_MAX:
             count(p, COUNT_INDICES_EXHAUSTED)
             continue
-        plan = _plan_for(p, classes, slot.extension_mask, packets, number)
-        for i in range(number):
-            payload_type = t.configuration.payload_out[packets[i].codec]
-            if payload_type == NO_PAYLOAD_TYPE:
-                count(p, COUNT_RTP_UNMAPPED_PAYLOAD)
-                continue
-            if slot.started and slot_would_jump(slot, packets[i]):
-                slot.started = False
-                if not slot_may_start(p, slot, packets[i]):
-                    key_frame_request(p, s, now_us)
-            if not slot.started:
-                if not slot_may_start(p, slot, packets[i]):
-                    continue
-                slot_start(p, slot, packets[i], now_us)
-                if t.report_at_us > now_us + FIRST_REPORT_US:
-                    t.report_at_us = now_us + FIRST_REPORT_US
-                    deadlines_advance(&p.timers, slot.transport, t.report_at_us)
-            elif packets[i].ext_seq < slot.start_ext_seq:
-                continue
-            length = slot_write(
-                p, slot, t, &plan.headers[i], packets[i], payload_type, SEND_FIRST, send_time,
-                now_us,
-            )
-            slot.packets += 1
-            slot.bytes += length
-            slot.octets += packets[i].view.payload_length
-            slot.resend_budget += length // 2
-            t.packets_out += 1
-            t.bytes_out += length
-            p.counts[COUNT_RTP_OUT] += 1
-            p.counts[COUNT_RTP_BYTES_OUT] += length
+        if t.configuration.payload_out[run.packets[0].codec] == NO_PAYLOAD_TYPE:
+            p.counts[COUNT_RTP_UNMAPPED_PAYLOAD] += <uint64_t>run.number
+            continue
+        plan = _plan_for(p, classes, slot, t, run, send_time)
+        if _takes_all(slot, run):
+            _write_all(p, slot, t, plan, run, now_us)
+            _count_sent(p, slot, t, <uint64_t>run.number, plan.bytes, run.octets)
+        else:
+            _write_each(p, s, slot, t, plan, run, now_us)

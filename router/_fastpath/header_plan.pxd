@@ -1,13 +1,14 @@
 """
 The header that a packet has towards one class of subscribers: those that take the same extensions.
 
-It is built once for each packet and class; for each subscriber it is copied and patched. CSRCs are
-left out, and so are MID, RID and everything the subscribers did not negotiate. Transport-wide
-numbers and send times are always ours, so there is room for them whether the publisher sent any
-or not.
+It is built once for each packet and class; for each subscriber it is copied and given its numbers.
+CSRCs are left out, and so are MID, RID and everything the subscribers did not negotiate.
+Transport-wide numbers and send times are always ours, so there is room for them whether the
+publisher sent any or not.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
 
 from router._fastpath.rtp cimport (
     EXTENSION_KINDS,
@@ -18,6 +19,7 @@ from router._fastpath.rtp cimport (
     KIND_TRANSPORT_CC,
     rtp_view,
 )
+from router._fastpath.wire cimport store16, store24, store32
 
 
 cdef enum:
@@ -57,13 +59,32 @@ cdef inline uint32_t sending_kinds() noexcept nogil:
 cdef int plan_header(header_plan *plan, const rtp_view *view, uint32_t mask) noexcept nogil
 
 
-# Fill in the ids of one subscriber. ids: 16 bytes, the extmap id of each kind.
-cdef inline void plan_patch_ids(
-    const header_plan *plan, uint8_t *header, const uint8_t *ids
+# Fill in what one subscriber, or all of its class, is sent alike. ids: 16 bytes, the extmap id of
+# each kind. abs_send_time: 24 bits. Once for each plan.
+cdef inline void plan_address(
+    header_plan *plan, const uint8_t *ids, uint8_t payload_type, bint padded,
+    uint32_t abs_send_time,
 ) noexcept nogil:
     cdef int i
+    plan.bytes[0] |= <uint8_t>(padded << 5)
+    plan.bytes[1] |= payload_type
     for i in range(plan.elements):
         if plan.two_byte:
-            header[plan.element_at[i]] = ids[plan.element_kind[i]]
+            plan.bytes[plan.element_at[i]] = ids[plan.element_kind[i]]
         else:
-            header[plan.element_at[i]] |= <uint8_t>(ids[plan.element_kind[i]] << 4)
+            plan.bytes[plan.element_at[i]] |= <uint8_t>(ids[plan.element_kind[i]] << 4)
+    if plan.abs_send_time_at:
+        store24(plan.bytes + plan.abs_send_time_at, abs_send_time)
+
+
+# Write the header; ``out`` has room for PLAN_HEADER_MAX bytes.
+cdef inline void plan_write(
+    const header_plan *plan, uint8_t *out, uint16_t seq, uint32_t rtp_ts, uint32_t ssrc
+) noexcept nogil:
+    if plan.length <= 64:
+        memcpy(out, plan.bytes, 64)     # a constant size, because it is faster
+    else:
+        memcpy(out, plan.bytes, plan.length)
+    store16(out + 2, seq)
+    store32(out + 4, rtp_ts)
+    store32(out + 8, ssrc)

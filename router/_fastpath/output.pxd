@@ -2,19 +2,19 @@
 What is to be sent: packets back to back in one arena, gathered into segmented messages.
 
 Packets of one subscriber that follow each other with equal lengths (the last may be shorter)
-become one message. RTP packets are sealed together when the output is flushed.
+become one message. RTP packets are sealed in runs, soon after their headers were written.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from router._fastpath.srtp cimport srtp_job, srtp_session
+from router._fastpath.srtp cimport srtp_job, srtp_sealer, srtp_session
 from router._fastpath.udp cimport out_message, udp_path
 
 
 cdef enum:
     OUTPUT_ARENA_BYTES = 1 << 20
     OUTPUT_MESSAGES = 64
-    OUTPUT_JOBS = 1024
+    OUTPUT_JOBS = 64
     # An inbound packet has at most SRTP_MAX_PAYLOAD bytes with header and tag, so its payload at
     # least 22 less. RTX adds 2, the header may grow to PLAN_HEADER_MAX, and SRTP_MAX_TAG follows.
     OUTPUT_PACKET_MAX = 4608
@@ -33,8 +33,9 @@ ctypedef bint (*output_implies)(void *context, const udp_path *path) noexcept no
 cdef struct output:
     uint8_t *arena              # owned
     uint32_t used
-    srtp_job *jobs              # owned; OUTPUT_JOBS
+    srtp_job jobs[OUTPUT_JOBS]
     int job_count
+    srtp_sealer sealer
     out_message *messages       # owned; OUTPUT_MESSAGES
     udp_path *paths             # owned; one for each message
     uint32_t *owners            # owned; whom each message is for, NO_OWNER for nobody to add to
@@ -48,6 +49,7 @@ cdef struct output:
 
 cdef enum:
     NO_OWNER = 0xFFFFFFFF
+    OUTPUT_RUN_MAX = 64         # packets of output_reserve_run and output_add_run
 
 
 # Returns 0, or -1 without memory.
@@ -55,6 +57,9 @@ cdef int output_init(
     output *out, output_send send, output_implies implies, void *context
 ) noexcept nogil
 cdef void output_free(output *out) noexcept nogil
+
+# Seal what was written. Then payloads are not borrowed any more; keys are until the flush.
+cdef void output_seal_jobs(output *out) noexcept nogil
 
 # Seal and send everything.
 cdef void output_flush(output *out) noexcept nogil
@@ -69,8 +74,18 @@ cdef void output_add(
     output *out, uint32_t owner, const udp_path *path, uint32_t length
 ) noexcept nogil
 
+# Make room for a run of that many packets; as output_reserve.
+cdef uint8_t *output_reserve_run(output *out, int packets) noexcept nogil
 
-# Have the reserved packet sealed at the next flush; call before output_add.
+# Add packets that were written back to back; likewise. All but the last have ``segment`` bytes,
+# the last has up to as many.
+cdef void output_add_run(
+    output *out, uint32_t owner, const udp_path *path, int packets, uint32_t segment, uint32_t last
+) noexcept nogil
+
+
+# Have the reserved packet sealed; call before output_add. The payload is borrowed until
+# output_seal_jobs.
 cdef inline void output_seal(
     output *out, const srtp_session *session, uint8_t *packet, const uint8_t *payload,
     uint32_t header_length, uint32_t payload_length, uint32_t roc

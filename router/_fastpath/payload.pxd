@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint8_t, uint16_t
 
+from router._fastpath.wire cimport store16
+
 
 cdef enum:
     PAYLOAD_FORMAT_OPAQUE = 0
@@ -31,3 +33,15 @@ cdef inline bint payload_shows_key_frames(uint8_t payload_format) noexcept nogil
 cdef int payload_parse(
     payload_view *view, uint8_t payload_format, const uint8_t *data, int length
 ) noexcept nogil
+
+
+# Write another picture id and TL0PICIDX into a payload, where it has any.
+cdef inline void payload_number(
+    const payload_view *view, uint8_t *payload, uint16_t picture_id, uint8_t tl0
+) noexcept nogil:
+    if view.picture_id_bytes == 2:
+        store16(payload + view.picture_id_at, 0x8000 | (picture_id & 0x7FFF))
+    elif view.picture_id_bytes == 1:
+        payload[view.picture_id_at] = <uint8_t>(picture_id & 0x7F)
+    if view.tl0_present:
+        payload[view.tl0_at] = tl0

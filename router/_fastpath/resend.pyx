@@ -9,7 +9,7 @@ from router._fastpath.counters cimport (
     COUNT_RESENT_PLAIN,
     COUNT_RTX_OUT,
 )
-from router._fastpath.header_plan cimport header_plan, plan_header
+from router._fastpath.header_plan cimport header_plan, plan_address, plan_header
 from router._fastpath.rewrite cimport SEND_AGAIN, SEND_RTX, abs_send_time_of, slot_write
 from router._fastpath.sequence cimport sequence_nearest
 from router._fastpath.state cimport RESENT_SLOTS, count, ntp_at, resent_packet, transport
@@ -77,9 +77,11 @@ cdef void resend(
         count(p, COUNT_NACK_LIMITED)
         return
     plan_header(&plan, &packet.view, slot.extension_mask)
-    length = slot_write(
-        p, slot, t, &plan, packet, payload_type, how, abs_send_time_of(ntp_at(p, now_us)), now_us
+    plan_address(
+        &plan, t.configuration.extensions_out, payload_type,
+        how == SEND_AGAIN and packet.padding != 0, abs_send_time_of(ntp_at(p, now_us)),
     )
+    length = slot_write(p, slot, t, &plan, packet, how, now_us)
     slot.resend_budget -= length
     if how == SEND_RTX:
         slot.rtx_packets += 1

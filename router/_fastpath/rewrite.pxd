@@ -11,9 +11,10 @@ roll-over counter from the packets that it got (RFC 3711 section 3.3.1), so numb
 far ahead of it: neither while it cannot be reached nor because a publisher jumps.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from router._fastpath.header_plan cimport header_plan
+from router._fastpath.payload cimport payload_number
 from router._fastpath.state cimport outbound_slot, plane_state, transport
 from router._fastpath.store cimport stored_packet
 
@@ -46,12 +47,32 @@ cdef void slot_start(
     plane_state *p, outbound_slot *slot, const stored_packet *packet, int64_t now_us
 ) noexcept nogil
 
+# Whether payloads differ from the publisher's: picture ids go on where the last stream stopped.
+cdef inline bint slot_patches_payload(const outbound_slot *slot) noexcept nogil:
+    return slot.picture_id_offset != 0 or slot.tl0_offset != 0
+
+
+# Give a payload the slot's own picture id and TL0PICIDX.
+cdef inline void slot_patch_payload(
+    const outbound_slot *slot, const stored_packet *packet, uint8_t *payload
+) noexcept nogil:
+    payload_number(
+        &packet.payload, payload,
+        <uint16_t>(packet.payload.picture_id + slot.picture_id_offset),
+        <uint8_t>(packet.payload.tl0 + slot.tl0_offset),
+    )
+
+
+# Note a packet that was sent for the first time, unless one with a higher index was.
+cdef void slot_note_sent(
+    outbound_slot *slot, const stored_packet *packet, int64_t index, int64_t now_us
+) noexcept nogil
+
 # Write the packet to the output and have it sealed; returns its length with the tag. The transport
-# has keys and a selected address. abs_send_time: 24 bits.
+# has keys and a selected address, and the plan is addressed to it.
 cdef uint32_t slot_write(
     plane_state *p, outbound_slot *slot, transport *t, const header_plan *plan,
-    const stored_packet *packet, uint8_t payload_type, int how, uint32_t abs_send_time,
-    int64_t now_us
+    const stored_packet *packet, int how, int64_t now_us
 ) noexcept nogil
 
 

@@ -4,12 +4,12 @@ from libc.stdint cimport uint16_t
 from libc.string cimport memcpy
 
 from router._fastpath.event cimport EVENT_KIND_SLOT_STARTED
-from router._fastpath.header_plan cimport plan_patch_ids
+from router._fastpath.header_plan cimport plan_write
 from router._fastpath.output cimport output_add, output_reserve, output_seal
 from router._fastpath.payload cimport payload_shows_key_frames
 from router._fastpath.srtp cimport srtp_tag_length
 from router._fastpath.state cimport event_push
-from router._fastpath.wire cimport store16, store24, store32
+from router._fastpath.wire cimport store16
 
 
 cdef bint slot_may_start(
@@ -45,20 +45,7 @@ cdef void slot_start(
         slot.announced = event_push(p, EVENT_KIND_SLOT_STARTED, slot.id, now_us)
 
 
-# Give the copied payload the slot's own picture id and TL0PICIDX.
-cdef inline void _patch_vp8(
-    const outbound_slot *slot, const stored_packet *packet, uint8_t *payload
-) noexcept nogil:
-    cdef uint16_t picture_id = <uint16_t>(packet.payload.picture_id + slot.picture_id_offset)
-    if packet.payload.picture_id_bytes == 2:
-        store16(payload + packet.payload.picture_id_at, 0x8000 | (picture_id & 0x7FFF))
-    elif packet.payload.picture_id_bytes == 1:
-        payload[packet.payload.picture_id_at] = <uint8_t>(picture_id & 0x7F)
-    if packet.payload.tl0_present:
-        payload[packet.payload.tl0_at] = <uint8_t>(packet.payload.tl0 + slot.tl0_offset)
-
-
-cdef inline void _note_sent(
+cdef void slot_note_sent(
     outbound_slot *slot, const stored_packet *packet, int64_t index, int64_t now_us
 ) noexcept nogil:
     if slot.ever_sent and index <= slot.highest_index:
@@ -77,8 +64,7 @@ cdef inline void _note_sent(
 
 cdef uint32_t slot_write(
     plane_state *p, outbound_slot *slot, transport *t, const header_plan *plan,
-    const stored_packet *packet, uint8_t payload_type, int how, uint32_t abs_send_time,
-    int64_t now_us
+    const stored_packet *packet, int how, int64_t now_us
 ) noexcept nogil:
     cdef uint8_t *out = output_reserve(&p.out)
     cdef const uint8_t *payload = packet.view.data + packet.view.header_length
@@ -88,41 +74,30 @@ cdef uint32_t slot_write(
     cdef uint32_t ssrc = slot.ssrc
     cdef uint32_t length
     cdef uint8_t *copy
-    if plan.length <= 64:
-        memcpy(out, plan.bytes, 64)     # a constant size, because it is faster; there is room
-    else:
-        memcpy(out, plan.bytes, plan.length)
     if how == SEND_RTX:
         index = slot.rtx_index
         slot.rtx_index += 1
         ssrc = slot.rtx_ssrc
-    if how != SEND_RTX and packet.padding:
-        out[0] |= 0x20
+    else:
         payload_length += packet.padding
-    out[1] |= payload_type
-    store16(out + 2, <uint32_t>index)
-    store32(out + 4, packet.view.rtp_ts + slot.ts_offset)
-    store32(out + 8, ssrc)
-    plan_patch_ids(plan, out, t.configuration.extensions_out)
+    plan_write(plan, out, <uint16_t>index, packet.view.rtp_ts + slot.ts_offset, ssrc)
     if plan.transport_cc_at:
         store16(out + plan.transport_cc_at, t.transport_seq)
         t.transport_seq += 1
-    if plan.abs_send_time_at:
-        store24(out + plan.abs_send_time_at, abs_send_time)
     # A packet that is sent again may be displaced from the store before it is sealed.
-    if how != SEND_FIRST or slot.picture_id_offset or slot.tl0_offset:
+    if how != SEND_FIRST or slot_patches_payload(slot):
         copy = out + plan.length
         if how == SEND_RTX:
             store16(copy, <uint32_t>original)
             copy += 2
         memcpy(copy, payload, payload_length)
         if payload_length:
-            _patch_vp8(slot, packet, copy)
+            slot_patch_payload(slot, packet, copy)
         payload = out + plan.length
         if how == SEND_RTX:
             payload_length += 2
     if how == SEND_FIRST:
-        _note_sent(slot, packet, index, now_us)
+        slot_note_sent(slot, packet, index, now_us)
     length = plan.length + payload_length + <uint32_t>srtp_tag_length(&t.keys.outbound)
     output_seal(
         &p.out, &t.keys.outbound, out, payload, plan.length, payload_length,

@@ -26,10 +26,15 @@ cdef extern from "srtp_types.h" nogil:
         uint32_t payload_length         # at most SRTP_MAX_PAYLOAD
         uint32_t roc
 
+    # What sealing in steps leaves to do. Zeroed memory is an empty one.
+    struct srtp_sealer:
+        pass
+
 
 # Bytes that SRTCP adds at most: E flag and index, and the tag.
 cdef enum:
     SRTCP_MAX_TRAILER = 20
+
 
 # Derives the session keys from a master key (16 bytes) and salt (12 bytes for profile 7, 14 for 1).
 # Returns FP_OK or FP_ERR_UNSUPPORTED. Takes some 10 us: a command, not the packet path.
@@ -47,6 +52,12 @@ cdef int srtp_tag_length(const srtp_session *session) noexcept nogil
 # run. With AES-CM, packets of equal total length in one call, of whatever session, share the 16
 # lanes of SHA-1. Lengths are the caller's promise, which the debug build checks.
 cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil
+
+# The same in steps: payloads are borrowed during the call, so what is written can be sealed while
+# the nearest cache holds it. Tags of AES-CM may wait for others of their length; packets and
+# sessions of such jobs are borrowed until srtp_seal_finish.
+cdef void srtp_seal_more(srtp_sealer *sealer, const srtp_job *jobs, int count) noexcept nogil
+cdef void srtp_seal_finish(srtp_sealer *sealer) noexcept nogil
 
 # Authenticates and decrypts an RTP packet in place. Returns the length without the tag, or
 # FP_ERR_AUTH or FP_ERR_FORMAT; then all bytes are as they were, and another ROC can be tried.

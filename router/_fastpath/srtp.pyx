@@ -24,6 +24,18 @@ cdef extern from "srtp_types.h" nogil:
 
     void srtp_prefetch(const srtp_session *session)
 
+    enum:
+        SRTP_TAG_LANES
+        SRTP_TAG_GROUPS
+
+    struct srtp_tag_group:
+        uint32_t message_length
+        int count
+        hmac_job jobs[16]
+
+    struct open_sealer "srtp_sealer":
+        srtp_tag_group groups[8]
+
 cdef extern from "bytes.h" nogil:
     uint16_t load_be16(const void *p)
     uint32_t load_be32(const void *p)
@@ -58,8 +70,6 @@ cdef enum:
     SRTCP_INDEX_LENGTH = 4
 
     RUN = 32                    # jobs that go to a kernel at once
-    LANES = 16                  # jobs of equal length that SHA-1 takes at once
-    GROUPS = 8                  # lengths for which jobs are gathered at the same time
 
 cdef uint32_t SRTCP_ENCRYPTED = 0x80000000
 
@@ -212,25 +222,19 @@ cdef inline void cm_rtcp_iv(
 
 # RTP
 
-cdef struct tag_group:
-    uint32_t message_length
-    int count
-    hmac_job jobs[LANES]
-
-
-cdef inline void tag_group_flush(tag_group *group) noexcept nogil:
+cdef inline void tag_group_flush(srtp_tag_group *group) noexcept nogil:
     if group.count:
         hmac_sha1_80(group.jobs, group.count, group.message_length, True)
         group.count = 0
 
 
-cdef inline tag_group *tag_group_for(
-    tag_group *groups, uint32_t message_length
+cdef inline srtp_tag_group *tag_group_for(
+    srtp_tag_group *groups, uint32_t message_length
 ) noexcept nogil:
     """The group that gathers this length; the fullest other one makes room when there is none."""
-    cdef tag_group *fullest = groups
+    cdef srtp_tag_group *fullest = groups
     cdef int i
-    for i in range(GROUPS):
+    for i in range(SRTP_TAG_GROUPS):
         if groups[i].count == 0 or groups[i].message_length == message_length:
             fullest = &groups[i]
             break
@@ -242,11 +246,18 @@ cdef inline tag_group *tag_group_for(
     return fullest
 
 
+cdef inline void check_job(const srtp_job *job) noexcept nogil:
+    # Inbound packets are bounded, and what is added to them leaves room: see output.pxd.
+    debug_assert(job.header_length >= RTP_HEADER_LENGTH)
+    debug_assert(job.payload_length <= SRTP_MAX_PAYLOAD)
+
+
 cdef void seal_run_gcm(const srtp_job *jobs, int count) noexcept nogil:
     cdef gcm_op ops[RUN]
     cdef const srtp_keys *keys = &jobs[0].session.rtp
     cdef int i
     for i in range(count):
+        check_job(&jobs[i])
         ops[i].aad = jobs[i].packet
         ops[i].aad_length = jobs[i].header_length
         ops[i].in_ = jobs[i].payload
@@ -262,6 +273,7 @@ cdef void encrypt_run_cm(const srtp_job *jobs, int count) noexcept nogil:
     cdef const srtp_keys *keys = &jobs[0].session.rtp
     cdef int i
     for i in range(count):
+        check_job(&jobs[i])
         ops[i].in_ = jobs[i].payload
         ops[i].out = jobs[i].packet + jobs[i].header_length
         ops[i].length = jobs[i].payload_length
@@ -269,9 +281,9 @@ cdef void encrypt_run_cm(const srtp_job *jobs, int count) noexcept nogil:
     cm_crypt(keys, ops, count)
 
 
-cdef void gather_tags(tag_group *groups, const srtp_job *jobs, int count) noexcept nogil:
+cdef void gather_tags(srtp_tag_group *groups, const srtp_job *jobs, int count) noexcept nogil:
     """Queue the HMACs of a run that is encrypted; full groups are computed."""
-    cdef tag_group *group
+    cdef srtp_tag_group *group
     cdef hmac_job *tag
     cdef uint32_t length
     cdef int i
@@ -284,20 +296,12 @@ cdef void gather_tags(tag_group *groups, const srtp_job *jobs, int count) noexce
         tag.tag = jobs[i].packet + length
         tag.trailer = jobs[i].roc
         group.count += 1
-        if group.count == LANES:
+        if group.count == SRTP_TAG_LANES:
             tag_group_flush(group)
 
 
-cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil:
-    cdef tag_group groups[GROUPS]
-    cdef int start = 0, end, i
-    for i in range(GROUPS):
-        groups[i].count = 0
-        groups[i].message_length = 0
-    for i in range(count):
-        # Inbound packets are bounded, and what is added to them leaves room: see output.pxd.
-        debug_assert(jobs[i].header_length >= RTP_HEADER_LENGTH)
-        debug_assert(jobs[i].payload_length <= SRTP_MAX_PAYLOAD)
+cdef void srtp_seal_more(srtp_sealer *sealer, const srtp_job *jobs, int count) noexcept nogil:
+    cdef int start = 0, end
     while start < count:
         end = start + 1
         while end < count and end - start < RUN and jobs[end].session == jobs[start].session:
@@ -308,10 +312,21 @@ cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil:
             seal_run_gcm(jobs + start, end - start)
         else:
             encrypt_run_cm(jobs + start, end - start)
-            gather_tags(groups, jobs + start, end - start)
+            gather_tags((<open_sealer *>sealer).groups, jobs + start, end - start)
         start = end
-    for i in range(GROUPS):
-        tag_group_flush(&groups[i])
+
+
+cdef void srtp_seal_finish(srtp_sealer *sealer) noexcept nogil:
+    cdef int i
+    for i in range(SRTP_TAG_GROUPS):
+        tag_group_flush(&(<open_sealer *>sealer).groups[i])
+
+
+cdef void srtp_seal(const srtp_job *jobs, int count) noexcept nogil:
+    cdef srtp_sealer sealer
+    memset(&sealer, 0, sizeof(sealer))
+    srtp_seal_more(&sealer, jobs, count)
+    srtp_seal_finish(&sealer)
 
 
 cdef int open_gcm(const srtp_keys *keys, gcm_op *op) noexcept nogil:

@@ -101,4 +101,18 @@ typedef struct hmac_job {
     uint32_t trailer;
 } hmac_job;
 
+/* Messages of one length that wait until SHA-1 has its 16 lanes full. */
+#define SRTP_TAG_LANES 16
+#define SRTP_TAG_GROUPS 8
+
+typedef struct srtp_tag_group {
+    uint32_t message_length;
+    int count;
+    hmac_job jobs[SRTP_TAG_LANES];
+} srtp_tag_group;
+
+typedef struct srtp_sealer {
+    srtp_tag_group groups[SRTP_TAG_GROUPS];
+} srtp_sealer;
+
 #endif

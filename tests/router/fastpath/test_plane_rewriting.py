@@ -1,12 +1,14 @@
 """A model of a slot's output, checked against any sequence of streams, losses and late packets."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from router.rtp import RtpPacket, parse_vp8
+from router.rtp import GenericNack, RtpPacket, parse_vp8
 
-from .room import Room, new_room, video
+from .peers import AEAD, CM
+from .room import OUT_SSRC, Room, new_room, video
 
 STREAMS = 3
 MILLISECOND = 1000
@@ -162,3 +164,40 @@ class SlotModel(RuleBasedStateMachine):
 
 TestSlotModel = SlotModel.TestCase
 TestSlotModel.settings = settings(deadline=None, max_examples=25, stateful_step_count=50)
+
+
+@pytest.mark.parametrize("subscriber_profile", [AEAD, CM])
+def test_subscribers_number_the_pictures_of_one_wakeup_each_for_itself(
+    subscriber_profile: int,
+) -> None:
+    room = new_room(subscribers=3, subscriber_profile=subscriber_profile, rtx=False)
+    stream = 0x10010
+    room.plane.add_stream(stream, room.publisher.id, 7000, 0, video=True)
+    room.publish(video(1, key=True, picture_id=500, tl0=9))
+    # The second one goes on behind picture 500, the others have seen nothing else than 8000.
+    for n in (0, 2):
+        room.plane.remove_slot(room.slots[n])
+        room.plane.add_slot(room.slots[n] + 1, room.subscribers[n].id, OUT_SSRC, 0, video=True)
+        room.plane.bind_slot(room.slots[n] + 1, stream)
+    room.plane.bind_slot(room.slots[1], stream)
+    room.publish(video(1, key=True, picture_id=8000, tl0=100, ssrc=7000))
+    for subscriber in room.subscribers:
+        subscriber.received.rtp.clear()
+    frame = [video(2 + n, picture_id=8001, tl0=101, ssrc=7000, size=300) for n in range(6)]
+    room.publisher.send_rtp(frame, room.now_us)
+    sent = room.deliver()
+
+    descriptors = [
+        [parse_vp8(packet.payload)[0] for packet in peer.received.rtp] for peer in room.subscribers
+    ]
+    assert [len(each) for each in descriptors] == [6, 6, 6]
+    for n, (picture_id, tl0) in enumerate([(8001, 101), (502, 11), (8001, 101)]):
+        assert {(d.picture_id, d.tl0_picture_index) for d in descriptors[n]} == {(picture_id, tl0)}
+        bodies = [parse_vp8(packet.payload)[1] for packet in room.subscribers[n].received.rtp]
+        assert bodies == [parse_vp8(packet.payload)[1] for packet in frame]
+
+    # What is kept for resending is as it came, and is numbered again: the same bytes.
+    number = room.subscribers[1].received.rtp[3].sequence_number
+    nack = GenericNack(sender_ssrc=1, media_ssrc=OUT_SSRC, sequence_numbers=(number,))
+    room.subscribers[1].send_rtcp([nack.to_packet()], room.now_us)
+    assert room.deliver() == [each for each in sent if each[1] == room.subscribers[1].address][3:4]
