@@ -228,29 +228,34 @@ class RoomService:
 
     async def complete_room(self, room_sid: str) -> RoomRecord:
         """
-        End a room and return its final state.
+        End a room and return its final state, once that is in the store.
 
         :raises ApiError: 53112 when it is not in progress.
+        :raises StorageError: if the store fails; the room has ended even so.
         """
         live = self._live.get(room_sid)
         if live is None:
             raise ApiError.of(ErrorCode.STATUS_INVALID)
         live.complete(CompletionReason.REQUESTED)
+        await self.flush()
         return live.record
 
     async def disconnect_participant(
         self, room_sid: str, participant_sid: str
     ) -> ParticipantRecord:
         """
-        Remove a participant and return its final state; one who has left stays as it is.
+        Remove a participant and return its final state, once that is in the store.
+
+        One who has left stays as it is.
 
         :raises ApiError: 20404 when the room never had such a participant.
+        :raises StorageError: if the store fails; the participant is out even so.
         """
         live = self._live.get(room_sid)
         record = live.leave(participant_sid, LeaveReason.REMOVED) if live is not None else None
+        await self.flush()
         if record is not None:
             return record
-        await self.flush()
         stored = await self._store.get_participant(room_sid, participant_sid)
         if stored is None:
             raise ApiError.of(ErrorCode.NOT_FOUND)

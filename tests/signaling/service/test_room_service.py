@@ -379,3 +379,18 @@ async def test_nothing_of_a_service_is_left_after_close(tmp_path: Path) -> None:
     assert room is not None
     assert room.status == "in-progress"
     await store.close()
+
+
+async def test_what_was_commanded_is_in_the_store_when_the_call_returns() -> None:
+    async with running_service() as h:
+        room = await h.service.create_room(RoomSettings())
+        live = h.service.live_room(room.sid)
+        assert live is not None
+        alice, _ = enter(live, "alice")
+        record = await h.service.disconnect_participant(room.sid, alice.sid)
+        # Read past the service, which would wait for what is on its way.
+        assert await h.store.get_participant(room.sid, alice.sid) == record
+        assert record.status == "disconnected"
+        completed = await h.service.complete_room(room.sid)
+        assert await h.store.get_room(room.sid) == completed
+        assert completed.status == "completed"

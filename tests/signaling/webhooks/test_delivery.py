@@ -303,7 +303,8 @@ async def test_nothing_is_told_that_is_not_in_the_store(
             await put_all(records)  # type: ignore[arg-type]
 
         monkeypatch.setattr(h.store, "put_all", fails)
-        await h.service.complete_room(sid)
+        with pytest.raises(StorageError):
+            await h.service.complete_room(sid)
         await asyncio.sleep(0.15)
         assert receiver.events == ["room-created"]
         down = False
