@@ -48,7 +48,7 @@ from router._fastpath.sequence cimport (
     sequence_resume,
     sequence_window,
 )
-from router._fastpath.skips cimport skips_advance, skips_number
+from router._fastpath.skips cimport skips_advance, skips_contain, skips_number
 from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtp_open
 from router._fastpath.state cimport (
     count,
@@ -258,10 +258,11 @@ cdef void _take(
     cdef uint32_t clock_rate = p.codecs[codec].clock_rate
     cdef payload_view payload
     cdef stored_packet *packet
-    cdef bint skip = ext_seq > highest and view.payload_length == 0
     if ext_seq > highest:
-        _note_gap(p, t, s, ext_seq, highest, now_us)
-        skips_advance(&s.skips, ext_seq, skip)
+        if not skips_advance(
+            &s.skips, ext_seq, view.rtp_ts, view.payload_length == 0, view.marker
+        ):
+            _note_gap(p, t, s, ext_seq, highest, now_us)
     else:
         loss_note_arrival(&s.losses, ext_seq, now_us)
     if recovered:
@@ -275,7 +276,7 @@ cdef void _take(
         &s.statistics, ext_seq, <uint32_t>view.header_length + view.payload_length, view.rtp_ts,
         0 if recovered else clock_rate, now_us,
     )
-    if skip:
+    if skips_contain(&s.skips, ext_seq):
         count(p, COUNT_RTP_PADDING_ONLY)
         return
     if payload_parse(

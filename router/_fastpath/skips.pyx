@@ -11,20 +11,39 @@ cdef void skips_init(skip_list *skips) noexcept nogil:
     memset(skips, 0, sizeof(skip_list))
 
 
-cdef void skips_advance(skip_list *skips, int64_t ext_seq, bint skip) noexcept nogil:
+cdef inline void _mark(skip_list *skips, int64_t ext_seq, bint skip) noexcept nogil:
+    cdef uint64_t position = <uint64_t>ext_seq % SEQUENCE_WINDOW
+    cdef uint64_t bit = <uint64_t>1 << (position & 63)
+    if skip:
+        skips.skipped[position >> 6] |= bit
+        skips.total += 1
+    else:
+        skips.skipped[position >> 6] &= ~bit
+
+
+cdef bint skips_advance(
+    skip_list *skips, int64_t ext_seq, uint32_t rtp_ts, bint padding, bint marker
+) noexcept nogil:
+    cdef bint unseen = (
+        padding and skips.ended and rtp_ts == skips.rtp_ts
+        and ext_seq - skips.highest <= SKIPPED_GAP_MAX
+    )
     cdef int64_t step
-    cdef uint64_t position
     if ext_seq - skips.highest >= SEQUENCE_WINDOW:
         memset(skips.skipped, 0, sizeof(skips.skipped))
     else:
-        for step in range(skips.highest + 1, ext_seq + 1):
-            position = <uint64_t>step % SEQUENCE_WINDOW
-            skips.skipped[position >> 6] &= ~(<uint64_t>1 << (position & 63))
+        for step in range(skips.highest + 1, ext_seq):
+            _mark(skips, step, unseen)
+    _mark(skips, ext_seq, padding)
     skips.highest = ext_seq
-    if skip:
-        position = <uint64_t>ext_seq % SEQUENCE_WINDOW
-        skips.skipped[position >> 6] |= <uint64_t>1 << (position & 63)
-        skips.total += 1
+    skips.rtp_ts = rtp_ts
+    skips.ended = padding or marker
+    return unseen
+
+
+cdef bint skips_contain(const skip_list *skips, int64_t ext_seq) noexcept nogil:
+    cdef uint64_t position = <uint64_t>ext_seq % SEQUENCE_WINDOW
+    return skips.skipped[position >> 6] >> (position & 63) & 1
 
 
 cdef int64_t skips_number(const skip_list *skips, int64_t ext_seq) noexcept nogil:
