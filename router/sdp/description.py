@@ -52,6 +52,12 @@ MAX_DESCRIPTION_LENGTH = 1 << 20
 MAX_LINE_LENGTH = 8192
 """Longest line, in characters."""
 
+MAX_LINES = 32768
+"""Most lines of a description: 512 sections as browsers print them have fewer."""
+
+MAX_SECTION_LINES = 2048
+"""Most attributes of one section, known or not; browsers print about a hundred."""
+
 MAX_SECTIONS = 512
 """Most m-sections."""
 
@@ -297,6 +303,8 @@ def _parse_lines(lines: list[str]) -> SessionDescription:
 def _split_lines(text: str) -> list[str]:
     if len(text) > MAX_DESCRIPTION_LENGTH:
         raise WireFormatError(f"a description has more than {MAX_DESCRIPTION_LENGTH} characters")
+    if text.count("\n") > MAX_LINES:
+        raise WireFormatError(f"a description has more than {MAX_LINES} lines")
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     lines = [line for line in lines if line]
     for line in lines:
@@ -431,9 +439,13 @@ class _MediaBuilder(_TransportBuilder):
         self._rids: list[Rid] = []
         self._simulcast: Simulcast | None = None
         self._other: list[str] = []
+        self._lines = 0
 
     def add(self, name: str, value: str, text: str) -> None:
         """Take an attribute; ``text`` is the whole of it, for those that are only kept."""
+        self._lines += 1
+        if self._lines > MAX_SECTION_LINES:
+            raise WireFormatError(f"a section has more than {MAX_SECTION_LINES} attributes")
         if self.add_shared(name, value):
             return
         handler = _MEDIA_ATTRIBUTES.get(name)
