@@ -118,6 +118,7 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
             media_region=settings.media_region,
             max_participants=min(GROUP_PARTICIPANTS_MAX, settings.max_room_participants),
         ),
+        messages_per_session=settings.messages_per_session,
         session_timeout=settings.session_timeout,
         page_closed_grace=settings.page_closed_grace,
         accept_expired_token_on_resume=settings.accept_expired_token_on_resume,

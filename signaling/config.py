@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         le=600_000,
         description="Milliseconds until clients beyond that limit try again; -1: they give up.",
     )
+    messages_per_session: float = Field(
+        50.0,
+        ge=0,
+        le=1e6,
+        description="Signaling messages a second that are taken from one client; 0: no limit.",
+    )
     session_timeout: float = Field(
         30.0,
         gt=0,

@@ -41,6 +41,8 @@ class MetricsService(Protocol):
     @property
     def recorder_dropped(self) -> int: ...
     @property
+    def messages_delayed(self) -> int: ...
+    @property
     def departures(self) -> Mapping[LeaveReason, int]: ...
     def track_counts(self) -> Mapping[str, int]: ...
 
@@ -104,6 +106,11 @@ class ParlourCollector(Collector):
             "parlour_signaling_connections",
             "Open signaling connections.",
             value=service.connection_count,
+        )
+        yield CounterMetricFamily(
+            "parlour_signaling_messages_delayed",
+            "Messages of clients that sent more than MESSAGES_PER_SESSION.",
+            value=service.messages_delayed,
         )
         yield GaugeMetricFamily(
             "parlour_recorder_backlog_rows",

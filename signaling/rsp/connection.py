@@ -34,6 +34,7 @@ from .messages import (
     Update,
     parse_body,
 )
+from .pace import Pace
 from .session import RspSession
 from .tcmp import CLOSE_ENDED, BodyReceived, Closed, InvalidReceived, TcmpConnection
 from .views import track_requests
@@ -72,6 +73,7 @@ class RspConnection:
         self.tcmp = TcmpConnection(admit=self._admit, now=now)
         self._join_deadline: float | None = now + JOIN_TIMEOUT
         self._link: RspLink | None = None
+        self._pace = Pace(service.config.messages_per_session)
         self._refused = False
         self._lost = False
         self.close_code: int | None = None
@@ -83,6 +85,14 @@ class RspConnection:
         """Take a text frame."""
         self.tcmp.receive_text(text, self._clock.monotonic())
         await self._handle_events()
+
+    def pause_after(self, length: int) -> float:
+        """Return for how many seconds to read nothing, after a message of this length."""
+        pace = self._link.pace if self._link is not None else self._pace
+        pause = pace.spend(length, self._clock.monotonic())
+        if pause > 0.0:
+            self._service.messages_delayed += 1
+        return pause
 
     async def receive_binary(self) -> None:
         """Take a binary frame."""

@@ -88,6 +88,7 @@ class _Socket:
         self._timer_at: float | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._done = False
+        self._delayed = False
         self._connection = RspConnection(
             service=service, tokens=tokens, sessions=sessions, rng=rng, transmit=self._transmit
         )
@@ -127,8 +128,10 @@ class _Socket:
             match message.type:
                 case WSMsgType.TEXT:
                     await self._connection.receive_text(message.data)
+                    await self._pause_after(len(message.data))
                 case WSMsgType.BINARY:
                     await self._connection.receive_binary()
+                    await self._pause_after(len(message.data))
                 case WSMsgType.CLOSE:
                     # A close frame without a code arrives as 0 or None.
                     code = int(message.data or CLOSE_NO_STATUS)
@@ -138,6 +141,14 @@ class _Socket:
                 case _:
                     # The transport broke, the message was too large, or we closed ourselves.
                     return CLOSE_ABNORMAL
+
+    async def _pause_after(self, length: int) -> None:
+        pause = self._connection.pause_after(length)
+        if pause > 0.0 and not self._delayed:
+            self._delayed = True
+            _log.info("a client sends faster than it is read")
+        # Even without a pause others come first: much may have arrived at once.
+        await asyncio.sleep(pause)
 
     async def _close_websocket(self, code: int) -> None:
         with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):

@@ -23,6 +23,7 @@ from signaling.service.room_service import RoomService
 
 from .media_signaling import ChannelKey
 from .messages import Disconnect, Sync, Update
+from .pace import Pace
 from .session import (
     AnswerReceived,
     LeaveRequested,
@@ -87,6 +88,8 @@ class RspLink:
         self._media_deadline: float | None = None
         """When to give the client up whose media failed, unless it is back by then."""
         self._offer_wanted = False
+        self.pace = Pace(service.config.messages_per_session)
+        """How fast the client's messages are taken, on whatever socket they come."""
         self._socket: SessionSocket | None = socket
         self._sessions = sessions
         sessions[session.session_id] = self

@@ -27,6 +27,8 @@ class ServiceConfig:
     """Whether joining an unknown name makes a room."""
     ad_hoc_settings: RoomSettings = field(default_factory=RoomSettings)
     """What such rooms are created with, apart from the name; both timeouts count as 0."""
+    messages_per_session: float = 50.0
+    """Signaling messages a second that are taken from one client; 0 is no limit."""
     session_timeout: float = 30.0
     """Seconds for which a participant whose signaling was lost may come back; more than 0."""
     page_closed_grace: float = 5.0

@@ -82,6 +82,8 @@ class RoomService:
         """From the client's request to the answer, for metrics."""
         self.refused_joins: Counter[int] = Counter()
         """Joins that were refused, by code."""
+        self.messages_delayed = 0
+        """Signaling messages that came faster than they are taken."""
         self.departures: Counter[LeaveReason] = Counter()
         """Participants that left, by why."""
         self.observers: list[Callable[[LiveRoom, RoomEvent], None]] = []

@@ -26,6 +26,7 @@ class Facts:
     connection_count: int = 4
     recorder_backlog: int = 1
     recorder_dropped: int = 6
+    messages_delayed: int = 7
     departures: Counter[LeaveReason] = field(default_factory=Counter)
 
     def track_counts(self) -> dict[str, int]:
@@ -78,6 +79,7 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     assert samples["parlour_join_seconds_count", ""] == 3
     assert samples["parlour_join_seconds_sum", ""] == 99.07
     assert samples["parlour_recorder_dropped_rows_total", ""] == 6
+    assert samples["parlour_signaling_messages_delayed_total", ""] == 7
     assert samples["parlour_participants_left_total", "session_expired"] == 4
     assert samples["parlour_participants_left_total", "left"] == 0
     assert samples["parlour_media_failed", ""] == 1

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -214,6 +215,36 @@ async def test_a_broken_connection_is_resumed(tmp_path: Any) -> None:
         )
         assert (await again.body())["type"] == "synced"
         assert (await bob.body())["participants"][0]["state"] == "connected"
+
+
+async def test_a_client_that_floods_is_read_at_its_pace_and_loses_nothing(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.rsp.pace.BURST_SECONDS", 0.1)
+    async with site(tmp_path, messages_per_session=50.0) as s:
+        alice, bob = await s.page(), await s.page()
+        await alice.hello(joining("alice", track("a1")))
+        connected = await alice.body()
+        await bob.hello(joining("bob"))
+        await bob.body()
+        began = time.monotonic()
+        for revision in range(2, 62):
+            enabled = revision % 2 == 1
+            body = {
+                "type": "update",
+                "version": 2,
+                "session": connected["session"],
+                "participant": {"revision": revision, "tracks": [track("a1", enabled=enabled)]},
+            }
+            await alice.send({"type": "msg", "body": body})
+        seen = []
+        while len(seen) < 60:
+            update = await bob.body()
+            seen += [p["tracks"][0]["enabled"] for p in update.get("participants", [])]
+        assert seen == [False, True] * 30
+        # 5 at once and 50 a second: all 60 cannot have been taken before.
+        assert time.monotonic() - began > 1.0
+        assert s.service.messages_delayed > 40
 
 
 async def test_a_client_that_does_not_read_is_cut_off(
