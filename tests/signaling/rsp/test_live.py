@@ -237,7 +237,7 @@ async def test_a_client_that_floods_is_read_at_its_pace_and_loses_nothing(
                 "participant": {"revision": revision, "tracks": [track("a1", enabled=enabled)]},
             }
             await alice.send({"type": "msg", "body": body})
-        seen = []
+        seen: list[bool] = []
         while len(seen) < 60:
             update = await bob.body()
             seen += [p["tracks"][0]["enabled"] for p in update.get("participants", [])]
