@@ -141,7 +141,7 @@ async def running_server(
             "PARLOUR_HTTP_HOST": host,
             "PARLOUR_HTTP_PORT": str(http_port),
             "PARLOUR_MEDIA_HOST": host,
-            "PARLOUR_MEDIA_ADDRESSES": json.dumps([host]),
+            "PARLOUR_MEDIA_ADDRESSES": host,
             "PARLOUR_MEDIA_PORT": str(media_port),
             "PARLOUR_MEDIA_THREADS": str(media_threads),
             "PARLOUR_DATA_DIR": str(data_dir),

@@ -78,7 +78,7 @@ class Handlers:
         return json_response(200, room_resource(await self._room(call), call.base_url))
 
     async def update_room(self, call: Call) -> Response:
-        room = await self._room(call)
+        room = self._service.room_in_progress(call.names[0]) or await self._room(call)
         if call.given.raw("Status") != "completed":
             raise ApiError.of(ErrorCode.STATUS_INVALID)
         room = await self._service.complete_room(room.sid)

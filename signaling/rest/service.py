@@ -15,6 +15,9 @@ class RestService(Protocol):
     ) -> RoomRecord:
         """Make a room; 53113 when its name is taken."""
 
+    def room_in_progress(self, name: str) -> RoomRecord | None:
+        """Return the room in progress with this SID or name, or None when only the store knows."""
+
     async def complete_room(self, room_sid: str) -> RoomRecord:
         """End a room; 53112 when it is not in progress."""
 

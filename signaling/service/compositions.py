@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 RETRY_DELAY = 2.0
 """Seconds until a room is looked at again after the store failed."""
+GATHER_TIME = 0.1
+"""Seconds for which rooms that end are gathered."""
 
 _log = structlog.get_logger(__name__)
 
 
 class CompositionService:
     """
-    Looks at rooms that have ended, one after the other, off everybody's path.
+    Looks at rooms that have ended, off everybody's path.
 
     A waiting composition of which nothing was recorded fails. One that has sources stays enqueued
     for whatever renders it. Enabled hooks make compositions of rooms that were recorded.
@@ -87,24 +89,33 @@ class CompositionService:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            for room_sid in tuple(self._ended):
-                # Taken out first: what is noted meanwhile counts.
-                run_hooks = self._ended.pop(room_sid)
-                try:
+            # Taken out first: what is noted meanwhile counts.
+            ended, self._ended = self._ended, {}
+            try:
+                if ended:
                     await self._service.flush()
-                    await self._settle(room_sid, run_hooks=run_hooks)
-                except StorageError as error:
-                    _log.warning("compositions have to wait", error=str(error))
+                    # Most rooms have neither recordings nor compositions.
+                    for room_sid in await self._store.rooms_with_media(tuple(ended)):
+                        await self._settle(room_sid, run_hooks=ended[room_sid])
+            except StorageError as error:
+                _log.warning("compositions have to wait", error=str(error))
+                for room_sid, run_hooks in ended.items():
                     self._ended[room_sid] = run_hooks or self._ended.get(room_sid, False)
-                    break
-                except Exception:
-                    _log.exception("compositions of a room failed", room_sid=room_sid)
-            else:
-                await self._wake.wait()
+                await asyncio.sleep(RETRY_DELAY)
                 continue
-            await asyncio.sleep(RETRY_DELAY)
+            await self._wake.wait()
+            # Where rooms end by the hundred, one look serves many.
+            await asyncio.sleep(GATHER_TIME)
 
     async def _settle(self, room_sid: str, *, run_hooks: bool) -> None:
+        try:
+            await self._settle_room(room_sid, run_hooks=run_hooks)
+        except StorageError:
+            raise
+        except Exception:
+            _log.exception("compositions of a room failed", room_sid=room_sid)
+
+    async def _settle_room(self, room_sid: str, *, run_hooks: bool) -> None:
         recordings = await self._store.recordings_of_room(room_sid)
         usable = [r for r in recordings if r.status not in ("deleted", "failed")]
         if run_hooks and usable:

@@ -228,6 +228,12 @@ class RoomService:
         """
         return (await self._create(settings, recording_rules, ad_hoc=False)).record
 
+    def room_in_progress(self, name: str) -> RoomRecord | None:
+        """Return the room in progress with this SID or name, or None when only the store knows."""
+        # The SID of an ended room, which some other room has for a name, stays that room's.
+        live = self._live.get(name) if is_sid(name, "RM") else self._find(name)
+        return None if live is None else live.record
+
     async def complete_room(self, room_sid: str) -> RoomRecord:
         """
         End a room and return its final state, once that is in the store.

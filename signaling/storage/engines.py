@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from signaling.errors import StorageError, StoreUnavailable
 from signaling.storage.files import make_private
 
+CONNECTIONS = 8
+"""Connections to a SQLite file at a time."""
 READERS = 4
 """Connections that read from PostgreSQL at a time."""
 OPEN_ATTEMPTS = 10
@@ -85,7 +87,11 @@ class SqliteEngine(Engine):
     def __init__(self, url: URL) -> None:
         self._path = url.database or ":memory:"
         self.name = self._path
-        self.writer = self.reader = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        self.writer = self.reader = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            # They are kept: each is a thread, and dearer to make than many queries.
+            **({} if self._path == ":memory:" else {"pool_size": CONNECTIONS, "max_overflow": 0}),
+        )
         event.listen(self.writer.sync_engine, "connect", _set_pragmas)
 
     async def prepare(self) -> None:

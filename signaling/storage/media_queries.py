@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from signaling.compositions import CompositionPlan
@@ -33,6 +42,7 @@ from signaling.storage.store import Page, Slice
 from signaling.storage.tables import rooms
 
 _ESCAPE = "\\"
+_SIDS_TOGETHER = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +212,16 @@ class MediaQueries(SqlQueries):
         query = self._mine(compositions).where(compositions.c.room_sid == room_sid)
         found = await self._all(query.order_by(compositions.c.created_at, compositions.c.sid))
         return tuple(_composition_of(row) for row in found)
+
+    async def rooms_with_media(self, room_sids: Sequence[str]) -> tuple[str, ...]:
+        """Return which of some rooms have recordings or compositions, in the order given."""
+        found: set[str] = set()
+        for start in range(0, len(room_sids), _SIDS_TOGETHER):
+            some = room_sids[start : start + _SIDS_TOGETHER]
+            for table in (recordings, compositions):
+                query = select(table.c.room_sid).where(table.c.room_sid.in_(some)).distinct()
+                found.update(row["room_sid"] for row in await self._all(query))
+        return tuple(sid for sid in room_sids if sid in found)
 
     async def rooms_with_waiting_compositions(self) -> tuple[str, ...]:
         """Return the SIDs of the ended rooms of which compositions are still waiting."""

@@ -72,6 +72,8 @@ _CHANGING: dict[type[Record], tuple[str, ...]] = {
     SubscriptionRecord: ("ended_at",),
     TranscriptionRecord: ("status", "configuration", "updated_at", "started_at", "ended_at"),
 }
+ROOMS_TOGETHER = 100
+"""Rooms that are added in one transaction."""
 CALL_TIMEOUT = 2.0
 """Seconds that a call may take; a store that takes longer counts as down."""
 
@@ -90,6 +92,9 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         self._engine = engine
         self._account_sid = account_sid
         self._writer = asyncio.Lock()
+        # Rooms to add, each with the future of whoever waits for it.
+        self._rooms_to_add: list[tuple[RoomRecord, asyncio.Future[None]]] = []
+        self._upserts: dict[type[Record], Any] = {}
         self._guard = StoreGuard(timeout=call_timeout, probe=self._probe, abandon=engine.abandon)
 
     @classmethod
@@ -129,8 +134,51 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
     # Writing.
 
     async def add_room(self, room: RoomRecord) -> None:
-        async with self._transaction() as connection:
-            await connection.execute(self._engine.insert(rooms).values(**row_of(room)))
+        # All who wait while a transaction is under way share the next one.
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._rooms_to_add.append((room, done))
+        try:
+            async with self._writer:
+                while not done.done():
+                    await self._add_rooms()
+        except BaseException:
+            # Nobody waits for this room any more.
+            done.cancel()
+            raise
+        await done
+
+    async def _add_rooms(self) -> None:
+        """Add rooms that wait, and let each of those who wait know what became of it."""
+        waiting = [entry for entry in self._rooms_to_add if not entry[1].done()]
+        batch, self._rooms_to_add = waiting[:ROOMS_TOGETHER], waiting[ROOMS_TOGETHER:]
+        try:
+            await self._insert_rooms([room for room, _ in batch])
+        except NameTaken:
+            # Only the rooms whose names are taken are refused.
+            for room, done in batch:
+                try:
+                    await self._insert_rooms([room])
+                except StorageError as error:
+                    _settle(done, error)
+                else:
+                    _settle(done)
+        except StorageError as error:
+            for _, done in batch:
+                _settle(done, error)
+        except BaseException:
+            # The one who did the work for all has given up; the next one does it.
+            self._rooms_to_add[:0] = batch
+            raise
+        else:
+            for _, done in batch:
+                _settle(done)
+
+    async def _insert_rooms(self, added: Sequence[RoomRecord]) -> None:
+        with self._errors():
+            async with self._engine.writer.begin() as connection:
+                await connection.execute(
+                    self._engine.insert(rooms), [row_of(room) for room in added]
+                )
 
     async def update_room(self, room: RoomRecord) -> None:
         row = row_of(room)
@@ -154,14 +202,18 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             return
         async with self._transaction() as connection:
             for kind, alike in groupby(records, type):
-                statement = self._engine.insert(_TABLES[kind])
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["sid"],
-                        set_={name: statement.excluded[name] for name in _CHANGING[kind]},
-                    ),
-                    [row_of(record) for record in alike],
-                )
+                rows = [row_of(record) for record in alike]
+                await connection.execute(self._upsert(kind), rows)
+
+    def _upsert(self, kind: type[Record]) -> Any:
+        # Made once: to make it costs more than to execute it.
+        if kind not in self._upserts:
+            statement = self._engine.insert(_TABLES[kind])
+            self._upserts[kind] = statement.on_conflict_do_update(
+                index_elements=["sid"],
+                set_={name: statement.excluded[name] for name in _CHANGING[kind]},
+            )
+        return self._upserts[kind]
 
     async def end_everything_left_behind(self, ended_at: datetime) -> int:
         mine = participants.c.account_sid == self._account_sid
@@ -316,6 +368,16 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             records=tuple(read(row) for row in found[: page.size]),
             has_more=len(found) > page.size,
         )
+
+
+def _settle(done: "asyncio.Future[None]", error: Exception | None = None) -> None:
+    if done.done():
+        # Whoever waited has given up.
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 def _published(participant_sid: str) -> Select[Any]:
