@@ -44,6 +44,7 @@ setup(
         "router._fastpath": ["*.pyi", "*.pxd", "*.h"],
         "signaling": [
             "py.typed",
+            "deploy/*",
             "**/*.html",
             "**/*.css",
             "**/*.js",

@@ -13,6 +13,9 @@ from typing import Literal
 from signaling import packages
 from signaling.app import OPEN_FILES, media_config_of
 from signaling.config import METRICS_ON_HTTP, Settings, parse_bind
+from signaling.edge import TlsFiles
+from signaling.errors import ConfigError
+from signaling.network import has_ipv6
 
 Verdict = Literal["ok", "note", "bad"]
 FILES_MIN = 4096
@@ -40,6 +43,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     yield _tcp("HTTP port", settings.http_host, settings.http_port)
+    if settings.tls_cert:
+        host = settings.tls_host or ("::" if has_ipv6() else "0.0.0.0")
+        yield _tcp("HTTPS port", host, settings.tls_port)
+        yield _certificate(settings)
     if settings.metrics_bind not in (METRICS_ON_HTTP, "off"):
         yield _tcp("metrics port", *parse_bind(settings.metrics_bind))
     media = media_config_of(settings)
@@ -55,6 +62,15 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         verdict="ok", subject="media addresses", text=f"announced: {', '.join(media.addresses)}"
     )
+
+
+def _certificate(settings: Settings) -> Finding:
+    certificate = Path(settings.tls_cert)
+    try:
+        TlsFiles(certificate, Path(settings.tls_key or certificate)).load()
+    except ConfigError as error:
+        return Finding(verdict="bad", subject="certificate", text=str(error))
+    return Finding(verdict="ok", subject="certificate", text=f"{certificate} fits its key")
 
 
 def _tcp(subject: str, host: str, port: int) -> Finding:

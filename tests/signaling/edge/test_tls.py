@@ -9,6 +9,8 @@ import pytest
 import structlog
 from cryptography import x509
 
+from signaling.config import load_settings
+from signaling.doctor import examine
 from signaling.edge import TlsFiles, tls
 from signaling.errors import ConfigError
 from tests.signaling.cli.test_serve import join, message_of
@@ -159,3 +161,24 @@ async def test_all_addresses_are_served_over_ipv4_and_ipv6(tmp_path: Path) -> No
         for host in ("127.0.0.1", "::1") if socket.has_ipv6 else ("127.0.0.1",):
             _, writer = await asyncio.open_connection(host, server.tls_port, ssl=unverified())
             writer.close()
+
+
+def test_doctor_looks_at_the_certificate(tmp_path: Path) -> None:
+    write_certificate(tmp_path, "one")
+    given = {"tls_cert": str(tmp_path / "cert.pem"), "tls_host": "127.0.0.1", "tls_port": 0}
+    for key, verdict in ((str(tmp_path / "key.pem"), "ok"), ("", "bad")):
+        settings = load_settings({"media_port": 0, "data_dir": tmp_path, "tls_key": key} | given)
+        [found] = [f for f in examine(settings) if f.subject == "certificate"]
+        assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dev": True, "tls_cert": "x"}, "development mode .* ::"),
+        ({"tls_key": "x"}, "tls_key needs tls_cert"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_said(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_settings(given)
