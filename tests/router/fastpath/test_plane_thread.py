@@ -97,6 +97,19 @@ def wait_for_events(plane: fp.DataPlane, number: int) -> list[tuple[object, ...]
     return events
 
 
+def test_datagrams_that_the_kernel_drops_are_counted() -> None:
+    plane = new_plane()
+    port = plane.bind("127.0.0.1", 0, receive_buffer=1, send_buffer=0)
+    assert plane.counters()["socket_receive_drops"] == 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(200):
+            sender.sendto(bytes(1000), ("127.0.0.1", port))
+    dropped = plane.counters()["socket_receive_drops"]
+    assert 0 < dropped < 200
+    plane.close()
+    assert plane.counters()["socket_receive_drops"] == dropped
+
+
 def test_room_runs_on_a_thread() -> None:
     plane = new_plane()
     with running(plane) as port:
