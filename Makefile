@@ -33,7 +33,7 @@ lint: $(VENV)/.test ## style, imports, Cython
 types: $(VENV)/.test ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.test ## tests without browsers
+unit: $(VENV)/.test tests/interop/node/node_modules ## tests without browsers
 	$(BIN)/python -m pytest -m "not browser and not acceptance"
 
 browser: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## Chromium and Firefox with the SDK
@@ -49,7 +49,7 @@ bench: $(VENV)/.test ## nanoseconds per packet of each stage
 	$(BIN)/python -m benchmarks micro
 
 clean: ## forget everything that was built
-	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c signaling/web/bundle tests/browser/node_modules
+	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c signaling/web/bundle tests/browser/node_modules tests/interop/node/node_modules
 
 # Unless the check passes, install the packages where that is possible, or say what to install.
 define need
@@ -85,6 +85,6 @@ $(VENV)/.test: $(VENV)/.serve
 signaling/web/bundle/twilio-video.min.js: | $(VENV)/.serve
 	$(BIN)/parlour page install
 
-tests/browser/node_modules: tests/browser/package-lock.json
-	cd tests/browser && npm ci --silent
+tests/browser/node_modules tests/interop/node/node_modules: %/node_modules: %/package-lock.json
+	cd $* && npm ci --silent
 	@touch $@
