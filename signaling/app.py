@@ -127,6 +127,7 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         max_participants=settings.max_participants,
         turn=turn_servers_of(settings),
         duplicate_identity=settings.duplicate_identity,
+        busy_lag=settings.busy_lag_ms / 1000,
         busy_retry_after_ms=settings.busy_retry_after_ms,
         minute=settings.minute_seconds,
         whip_connect_timeout=settings.whip_connect_timeout,

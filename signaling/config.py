@@ -175,11 +175,20 @@ class Settings(BaseSettings):
     max_participants: int = Field(
         0, ge=0, description="Participants in all rooms together; 0: no limit."
     )
+    busy_lag_ms: int = Field(
+        250,
+        ge=0,
+        le=60_000,
+        description=(
+            "Milliseconds by which the event loop may be behind before newcomers are told to come "
+            "back later; 0: no limit."
+        ),
+    )
     busy_retry_after_ms: int = Field(
         2000,
         ge=-1,
         le=600_000,
-        description="Milliseconds until clients beyond that limit try again; -1: they give up.",
+        description="Milliseconds until clients beyond those limits try again; -1: they give up.",
     )
     messages_per_session: float = Field(
         50.0,

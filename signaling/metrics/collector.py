@@ -31,6 +31,10 @@ class MetricsService(Protocol):
     @property
     def refused_joins(self) -> Mapping[int, int]: ...
     @property
+    def joins_put_off(self) -> int: ...
+    @property
+    def event_loop_lag(self) -> float: ...
+    @property
     def room_count(self) -> int: ...
     @property
     def participant_count(self) -> int: ...
@@ -124,6 +128,16 @@ class ParlourCollector(Collector):
         )
         yield GaugeMetricFamily(
             "parlour_draining", "1 while new joins are refused.", value=int(service.draining)
+        )
+        yield CounterMetricFamily(
+            "parlour_joins_put_off",
+            "Newcomers told to come back later: full, draining, or the event loop is behind.",
+            value=service.joins_put_off,
+        )
+        yield GaugeMetricFamily(
+            "parlour_event_loop_lag_seconds",
+            "How late the event loop ran its last probe.",
+            value=service.event_loop_lag,
         )
         refused = CounterMetricFamily(
             "parlour_joins_refused", "Joins that were refused, by error code.", labels=["code"]

@@ -163,7 +163,7 @@ class RspConnection:
 
     def _admit(self, body_type: str | None) -> Busy | None:
         # Whoever is in already gets back in, however full or near its end the server is.
-        if body_type == "sync" or not self._service.is_overloaded:
+        if body_type == "sync" or not self._service.puts_off():
             return None
         retry_after = self._service.config.busy_retry_after_ms
         return Busy(retry_after=retry_after, keep_alive=retry_after >= 0)

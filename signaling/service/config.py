@@ -41,6 +41,9 @@ class ServiceConfig:
     """Handed to clients unchanged."""
     max_participants: int = 0
     """In all rooms together; more are told to come back later. 0 is no limit."""
+    busy_lag: float = 0.25
+    """Seconds by which the event loop may be behind before newcomers are told to come back later;
+    0 is no limit."""
     busy_retry_after_ms: int = 2_000
     """When such clients shall try again, milliseconds; negative tells them to give up."""
     whip_connect_timeout: float = 30.0

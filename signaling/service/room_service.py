@@ -31,6 +31,7 @@ from .clock import Clock, SystemClock
 from .config import IceServer, ServiceConfig
 from .join_times import JoinTimes
 from .live_room import LiveRoom
+from .loop_load import LoopLoad
 from .media_node import MediaNode
 from .recorder import Recorder
 from .rule_commands import recording_rules_of
@@ -80,6 +81,10 @@ class RoomService:
         """True from the moment that new joins are refused."""
         self.join_times = JoinTimes()
         """From the client's request to the answer, for metrics."""
+        self.load = LoopLoad(limit=config.busy_lag)
+        """How far the event loop is behind."""
+        self.joins_put_off = 0
+        """Newcomers that were told to come back later, before anything was done for them."""
         self.refused_joins: Counter[int] = Counter()
         """Joins that were refused, by code."""
         self.messages_delayed = 0
@@ -107,6 +112,7 @@ class RoomService:
     async def start(self) -> None:
         """Take over what a former run left in progress, and begin to listen to the media node."""
         self._recorder.start()
+        self.load.start()
         ended = await self._store.end_everything_left_behind(self.clock.utc_now())
         rooms = await self._store.in_progress_rooms()
         for record in rooms:
@@ -120,6 +126,7 @@ class RoomService:
     async def close(self) -> None:
         """Close all sockets with 1012 and write what waits; a restart finds the rooms."""
         self._closed = self.draining = True
+        self.load.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -213,6 +220,23 @@ class RoomService:
         """Return whether a new participant shall be told to come back later."""
         most = self.config.max_participants
         return self.draining or 0 < most <= self.participant_count
+
+    @property
+    def event_loop_lag(self) -> float:
+        """Return by how many seconds the event loop was last seen behind."""
+        return self.load.lag
+
+    def puts_off(self) -> bool:
+        """
+        Return whether to tell a newcomer to come back later, and count those who are told.
+
+        Ask once, before anything is done for it: whoever was let begin is served to the end, as
+        work that is given up halfway is what makes a server do less the more is asked of it.
+        """
+        if not self.is_overloaded and not self.load.is_too_high:
+            return False
+        self.joins_put_off += 1
+        return True
 
     # What REST asks.
 

@@ -173,6 +173,8 @@ class WhipEndpoint:
         token = self._verify(bearer)
         _require_content_type(request, SDP)
         _require_accept(request, SDP)
+        if self._service.puts_off():
+            raise _refused(ApiError.of(ErrorCode.SERVER_BUSY))
         offer = await _read_text(request)
         live = await self._room_to_join(room, token)
         try:

@@ -21,6 +21,8 @@ class Facts:
     draining: bool = False
     join_times: JoinTimes = field(default_factory=JoinTimes)
     refused_joins: Counter[int] = field(default_factory=Counter)
+    joins_put_off: int = 8
+    event_loop_lag: float = 0.125
     room_count: int = 2
     participant_count: int = 5
     connection_count: int = 4
@@ -62,6 +64,8 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     facts.departures[LeaveReason.SESSION_EXPIRED] += 4
     counters = {"rtp_in": 100, "rtp_out": 900, "rtp_bytes_out": 9000, "pli_in": 7, "nacks_out": 3}
     samples, _ = await scrape(facts, counters)
+    assert samples["parlour_joins_put_off_total", ""] == 8
+    assert samples["parlour_event_loop_lag_seconds", ""] == 0.125
     assert samples["parlour_rooms", ""] == 2
     assert samples["parlour_participants", ""] == 5
     assert samples["parlour_tracks", "audio"] == 3

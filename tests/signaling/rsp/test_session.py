@@ -788,6 +788,38 @@ async def test_a_server_that_drains_refuses_the_new_and_keeps_the_old() -> None:
         assert [f["type"] for f in bob.take_frames()] == ["welcome", "msg"]
 
 
+async def test_a_server_that_is_behind_puts_newcomers_off_and_serves_who_has_begun() -> None:
+    async with world() as w:
+        service = w.harness.service
+        # From here on the test says how the loop does.
+        service.load.close()
+        alice, bob, carol = w.client("alice"), w.client("bob"), w.client("carol")
+        await alice.connect("r1")
+        await bob.hello({"type": "ice", "token": token("bob")})
+        assert [f["type"] for f in bob.take_frames()] == ["welcome", "msg"]
+        for _ in range(2):
+            service.load.probe(now=9.0, due_at=8.0)
+        await carol.hello({"type": "ice", "token": token("carol")})
+        assert carol.take_frames() == [{"type": "busy", "retryAfter": 2000, "keepAlive": True}]
+        assert service.joins_put_off == 1
+        await bob.send(connect_body("bob", "r1"))
+        assert [b["type"] for b in bob.take()] == ["connected"]
+        await alice.drop()
+        await alice.resume()
+        assert "synced" in [b["type"] for b in alice.take()]
+        service.load.probe(now=9.0, due_at=9.0)
+        await carol.send_frame(
+            {
+                "type": "hello",
+                "id": "2",
+                "version": 2,
+                "body": {"type": "ice", "token": token("carol")},
+            }
+        )
+        assert [f["type"] for f in carol.take_frames()] == ["welcome", "msg"]
+        assert service.joins_put_off == 1
+
+
 async def test_a_server_that_is_full_tells_clients_to_come_back() -> None:
     config = ServiceConfig(account_sid=ACCOUNT_SID, max_participants=1, busy_retry_after_ms=-1)
     async with world(config) as w:

@@ -227,6 +227,19 @@ async def test_unknown_rooms_and_full_rooms_and_draining(tmp_path: Path, offer: 
         s.service.draining = False
 
 
+async def test_a_server_that_is_behind_puts_publishers_off(tmp_path: Path, offer: str) -> None:
+    async with site(tmp_path) as s:
+        s.service.load.close()
+        for _ in range(2):
+            s.service.load.probe(now=9.0, due_at=8.0)
+        response = await s.post("/whip/r1", offer)
+        assert response.status == 503
+        assert "Retry-After" in response.headers
+        assert s.service.joins_put_off == 1
+        s.service.load.probe(now=9.0, due_at=9.0)
+        assert (await s.post("/whip/r1", offer)).status == 201
+
+
 async def test_methods_without_a_meaning_are_refused(tmp_path: Path, offer: str) -> None:
     async with site(tmp_path) as s:
         for method in ("GET", "PUT", "PATCH", "DELETE"):
