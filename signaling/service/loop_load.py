@@ -1,9 +1,9 @@
 """
 How far the event loop is behind, and whether newcomers shall wait for that.
 
-All signaling, handshakes and records share one thread. When more arrives than it can serve, each turn
-of the loop gets longer, so a probe that is due at a known time runs late by as much as everything
-else does. One late probe is a pause; several in a row are an overload.
+All signaling, handshakes and records share one thread. When more arrives than it can serve, each
+turn of the loop gets longer, so a probe that is due at a known time runs late by as much as
+everything else does. One late probe is a pause; several in a row are an overload.
 """
 
 import asyncio

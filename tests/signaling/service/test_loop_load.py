@@ -36,16 +36,31 @@ def test_without_a_limit_nothing_is_too_much() -> None:
 async def test_a_loop_that_is_kept_busy_is_seen_and_so_is_its_end() -> None:
     load = LoopLoad(limit=0.01)
     load.start()
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[float] = loop.create_future()
+    ended: asyncio.Future[bool] = loop.create_future()
+
+    def work() -> None:
+        # Longer than the probes are apart.
+        until = time.monotonic() + 3 * PROBE_INTERVAL
+        while time.monotonic() < until:
+            pass
+        if load.is_too_high:
+            found.set_result(load.lag)
+            loop.call_later(PROBE_INTERVAL, rest)
+        else:
+            loop.call_soon(work)
+
+    def rest() -> None:
+        if load.is_too_high:
+            loop.call_later(PROBE_INTERVAL, rest)
+        else:
+            ended.set_result(True)
+
+    loop.call_soon(work)
     async with asyncio.timeout(20):
-        while not load.is_too_high:
-            # Work that takes longer than the probes are apart.
-            until = time.monotonic() + 3 * PROBE_INTERVAL
-            while time.monotonic() < until:
-                pass
-            await asyncio.sleep(0)
-        assert load.lag > 0.01
-        while load.is_too_high:
-            await asyncio.sleep(PROBE_INTERVAL)
+        assert await found > 0.01
+        assert await ended
     load.close()
 
 
