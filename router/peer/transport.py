@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from router.datachannel import (
     AssociationClosed,
+    AssociationOpened,
     ChannelClosed,
     ChannelOpened,
     ChannelParameters,
@@ -392,7 +393,12 @@ class PeerTransport:
                     closed = self._inbound.pop(channel_id, None)
                     if closed is not None:
                         self._events.append(DataSourceRemoved(source_id=closed))
-                    self._own_closed(channel_id)
+                    self._own_closed(channel_id, by_peer=event.error is None)
+                    self._open_wanted(now)
+                case AssociationOpened():
+                    # Perhaps not for the first time: a peer that restarts it forgets all channels.
+                    lost = {k: v for k, v in self._ours.items() if k not in self._outbound}
+                    self._wanted = lost | self._wanted
                     self._open_wanted(now)
                 case MessageReceived(channel_id=channel_id, data=data):
                     source, own = self._inbound.get(channel_id), self._labels.get(channel_id)
@@ -404,10 +410,12 @@ class PeerTransport:
                     self._drop_channels()
                     return
 
-    def _own_closed(self, channel_id: int) -> None:
+    def _own_closed(self, channel_id: int, *, by_peer: bool) -> None:
         label = self._labels.pop(channel_id, None)
         if label is None:
             return
+        if by_peer:
+            self._ours.pop(label, None)
         # The id may now become another channel's, so nothing may be sent by this label any more.
         if self._outbound.get(label) == channel_id:
             del self._outbound[label]

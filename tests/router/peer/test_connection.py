@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.datachannel import ChannelOpened, ChannelParameters
+from router.datachannel import ChannelOpened, ChannelParameters, MessageReceived
 from router.errors import NegotiationError
 from router.peer.transport import TransportConnected
 
-from .call import Call, new_certificate
+from .call import Call, Member, new_certificate
 
 
 def test_members_see_each_other() -> None:
@@ -68,6 +68,46 @@ def test_channels_of_ours_are_opened_again_in_a_new_association() -> None:
         if isinstance(event, ChannelOpened):
             opened.append(event.label)
     assert opened == ["kept"]
+
+
+def test_channels_of_ours_are_opened_again_when_the_peer_restarts_the_association() -> None:
+    call = Call()
+    member = call.join()
+    member.client.add_section("application")
+    call.offer(member)
+    call.run(0.5)
+    parameters = ChannelParameters(
+        ordered=True, max_packet_lifetime_ms=None, max_retransmits=None, priority=256
+    )
+    for label in ("kept", "closed"):
+        member.connection.transport.open_channel(label, parameters, call.now)
+    call.run(0.5)
+    assert opened_by(member) == ["kept", "closed"]
+    channels = member.client.channels
+    assert channels is not None
+    member.client.close_channel(channels.channel_ids()[1], call.now)
+    call.run(0.5)
+
+    assert member.client.dtls is not None
+    member.client.channels = None
+    member.client._start_channels(member.client.dtls, call.now)
+    call.run(3.0)
+    assert opened_by(member) == ["kept"]
+    member.connection.transport.send("kept", "still there", call.now)
+    call.run(0.5)
+    assert "still there" in received_by(member)
+
+
+def opened_by(member: Member) -> list[str]:
+    """Return the labels of the channels that were opened towards a client, and forget them."""
+    events = iter(member.client.next_event, None)
+    return [event.label for event in events if isinstance(event, ChannelOpened)]
+
+
+def received_by(member: Member) -> list[str | bytes]:
+    """Return the messages that came to a client, and forget them."""
+    events = iter(member.client.next_event, None)
+    return [event.data for event in events if isinstance(event, MessageReceived)]
 
 
 def test_viewer_with_another_certificate_sees_again() -> None:
