@@ -185,12 +185,17 @@ class RspClient:
         self.peer.close(silently=True)
         await self._stop_tasks()
 
+    def abort_socket(self) -> None:
+        """Break the WebSocket's connection, without a word on it."""
+        if self._websocket is not None:
+            self._websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
     async def resume(self, *, seconds: float = 10.0) -> None:
         """Lose the WebSocket and come back on a new one with ``sync``."""
         await self._stop_tasks()
         if self._websocket is not None:
             # Not a close frame: with 1000 it would end the session.
-            self._websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            self.abort_socket()
             await self._websocket.close()
         synced = self._synced_count
         await self._open(

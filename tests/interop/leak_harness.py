@@ -21,7 +21,9 @@ from time import monotonic
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
+from benchmarks.load import AudioSettings, OpusEncoder
 from router.node import MediaNode
 from signaling.app import Server
 from signaling.auth.account import Account, load_or_make_account
@@ -69,6 +71,7 @@ class Harness:
         self._server = server
         self._clients = clients
         self._node = node
+        self._rng = random.Random(5)
         self._resident: Participant | None = None
 
     async def start(self) -> None:
@@ -109,16 +112,34 @@ class Harness:
         self._clients.peers.discard(guest.peer)
 
     async def vanish(self, count: int) -> None:
-        """Let guests go silent, and wait until the server has given them up."""
+        """
+        Let guests go silent, and wait until the server has given them up.
+
+        Of every four one does so with its media up and its socket open, one loses its socket too,
+        one has not begun with ICE, and one has published over WHIP and never sends anything.
+        """
         guests = [
             self._clients.participant(f"ghost{n}", "lobby", heartbeat=1.0, number=200 + n)
             for n in range(count)
+            if n % 4 != 3
         ]
-        for guest in guests:
+        for n, guest in enumerate(guests):
             await guest.join()
-            await guest.peer.wait_connected()
-        for guest in guests:
+            if n % 3 == 2:
+                await guest.vanish()
+            else:
+                await guest.peer.wait_connected()
+        for n in range(3, count, 4):
+            peer = self._clients.peer(receives=False)
+            now = asyncio.get_running_loop().time()
+            peer.core.publish(OpusEncoder(200 + n, AudioSettings(), self._rng), "sound", now)
+            await self._clients.whip(peer, f"ghost{n}", "lobby").start()
+            peer.close(silently=True)
+            self._clients.peers.discard(peer)
+        for n, guest in enumerate(guests):
             await guest.vanish()
+            if n % 3 == 1:
+                guest.abort_socket()
             self._clients.peers.discard(guest.peer)
         await self._settle()
         for guest in guests:
@@ -207,12 +228,13 @@ def types() -> Counter[str]:
     Return how many objects there are of each type.
 
     Dead weak references are left out: sqlite3 keeps one for each cursor that it made, and drops
-    them after every 200.
+    them after every 200. So are addresses: yarl keeps the last 128 that the clients parsed, and
+    each WHIP resource has its own.
     """
     return Counter(
         f"{type(o).__module__}.{type(o).__qualname__}"
         for o in gc.get_objects()
-        if type(o) is not weakref.ReferenceType or o() is not None
+        if type(o) is not URL and (type(o) is not weakref.ReferenceType or o() is not None)
     )
 
 
@@ -227,6 +249,7 @@ async def measure(directory: Path, *, warm_up: int, joins: int, ghosts: int) -> 
             "data_dir": directory,
             "metrics_bind": "off",
             "session_timeout": 1.0,
+            "whip_connect_timeout": 1.0,
         }
     )
     account, _ = load_or_make_account(directory, random.Random(1))
@@ -288,7 +311,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--warm-up", type=int, default=100)
     parser.add_argument("--joins", type=int, default=200)
-    parser.add_argument("--ghosts", type=int, default=4)
+    parser.add_argument("--ghosts", type=int, default=8)
     arguments = parser.parse_args()
     configure_logs(level="warning", form="json", full_addresses=False)
     found = asyncio.run(
