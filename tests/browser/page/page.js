@@ -167,6 +167,15 @@ class Lab {
   }
 
   // Watches one participant on the SDK's own track objects.
+  // How many RTP packets of each kind have come so far, padding and repairs included.
+  async received() {
+    const counts = { audio: 0, video: 0 };
+    for (const report of (await hooks.connections.at(-1).getStats()).values()) {
+      if (report.type === 'inbound-rtp') counts[report.kind] += report.packetsReceived;
+    }
+    return counts;
+  }
+
   async watch({ identity, video = true, audio = true, name, timeout = 20000, ...options }) {
     const find = async (kind, named) =>
       (await this.remoteWhen(identity, kind, named, timeout)).mediaStreamTrack;
