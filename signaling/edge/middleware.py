@@ -83,6 +83,9 @@ class _Edge:
 
     def _behind_proxies(self, request: web.Request) -> web.Request:
         peer = request.remote or ""
+        if not self._finder.trusts(peer) and not peer.startswith("::ffff:"):
+            # Nearly always; and headers that nobody believes need not be read.
+            return request
         names = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto")
         headers = {
             name.lower(): ",".join(request.headers.getall(name))
