@@ -6,8 +6,8 @@ from router._fastpath.state cimport plane_state
 from router._fastpath.udp cimport datagram
 
 
-# Take datagrams; what is to be forwarded is gathered until core_finish. The bytes of the
-# datagrams are written to, and are not needed any more when this returns.
+# Take at most UDP_BATCH datagrams; what is to be forwarded is gathered until core_finish. The bytes
+# of the datagrams are written to, and are not needed any more when this returns.
 cdef void core_receive(
     plane_state *p, const datagram *batch, int number, int64_t now_us
 ) noexcept nogil

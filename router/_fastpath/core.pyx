@@ -23,6 +23,8 @@ from router._fastpath.reports cimport transport_timer
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.rtcp_receive cimport rtcp_receive
 from router._fastpath.state cimport count, event_begin_limited, transport
+from router._fastpath.tags cimport tag_ahead, tags_compute
+from router._fastpath.udp cimport UDP_BATCH
 
 
 cdef void _pass_on(
@@ -42,7 +44,9 @@ cdef void _pass_on(
 
 
 # RFC 7983: the first byte tells the protocol. RFC 5761: the second tells RTCP from RTP.
-cdef void _receive(plane_state *p, const datagram *d, int64_t now_us) noexcept nogil:
+cdef void _receive(
+    plane_state *p, const datagram *d, const tag_ahead *ahead, int64_t now_us
+) noexcept nogil:
     cdef transport *t
     cdef uint32_t which = 0
     cdef uint8_t first
@@ -69,17 +73,19 @@ cdef void _receive(plane_state *p, const datagram *d, int64_t now_us) noexcept n
     elif 192 <= d.data[1] <= 223:
         rtcp_receive(p, t, which, d, now_us)
     else:
-        inbound_receive(p, t, which, d, now_us)
+        inbound_receive(p, t, which, d, ahead, now_us)
 
 
 cdef void core_receive(
     plane_state *p, const datagram *batch, int number, int64_t now_us
 ) noexcept nogil:
+    cdef tag_ahead ahead[UDP_BATCH]
     cdef int i
+    tags_compute(p, batch, number, ahead)
     for i in range(number):
         p.counts[COUNT_DATAGRAMS_IN] += 1
         p.counts[COUNT_BYTES_IN] += batch[i].length
-        _receive(p, &batch[i], now_us)
+        _receive(p, &batch[i], &ahead[i], now_us)
 
 
 cdef void core_timer(plane_state *p, int64_t now_us) noexcept nogil:

@@ -49,7 +49,7 @@ from router._fastpath.sequence cimport (
     sequence_window,
 )
 from router._fastpath.skips cimport skips_advance, skips_contain, skips_number
-from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtp_open
+from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtp_open, srtp_open_tagged
 from router._fastpath.state cimport (
     count,
     event_begin,
@@ -75,16 +75,21 @@ cdef enum:
 # length without the tag and stores the index, or returns a value below 0 (counted).
 cdef int _open(
     plane_state *p, transport *t, const rtp_view *view, const sequence_window *window,
-    int length, int64_t *index
+    int length, const tag_ahead *ahead, int64_t *index
 ) noexcept nogil:
     cdef int opened
     index[0] = sequence_estimate(window, view.seq)
     if not sequence_is_new(window, index[0]):
         count(p, COUNT_SRTP_REPLAYED)
         return -1
-    opened = srtp_open(
-        &t.keys.inbound, view.data, length, view.header_length, <uint32_t>(index[0] >> 16)
-    )
+    if ahead.session == &t.keys.inbound and ahead.roc == <uint32_t>(index[0] >> 16):
+        opened = srtp_open_tagged(
+            &t.keys.inbound, view.data, length, view.header_length, ahead.roc, ahead.tag
+        )
+    else:
+        opened = srtp_open(
+            &t.keys.inbound, view.data, length, view.header_length, <uint32_t>(index[0] >> 16)
+        )
     if opened < 0 and not window.started:
         index[0] += 65536
         opened = srtp_open(&t.keys.inbound, view.data, length, view.header_length, 1)
@@ -94,7 +99,8 @@ cdef int _open(
 
 
 cdef void inbound_receive(
-    plane_state *p, transport *t, uint32_t which, const datagram *d, int64_t now_us
+    plane_state *p, transport *t, uint32_t which, const datagram *d, const tag_ahead *ahead,
+    int64_t now_us
 ) noexcept nogil:
     cdef rtp_view view
     cdef sequence_window remembered
@@ -126,7 +132,7 @@ cdef void inbound_receive(
         if index >= 0:
             sequence_resume(&remembered, index)
         window = &remembered
-    length = _open(p, t, &view, window, <int>d.length, &index)
+    length = _open(p, t, &view, window, <int>d.length, ahead, &index)
     if length < 0:
         return
     t.authenticated_at_us = t.addresses[which].authenticated_at_us = now_us

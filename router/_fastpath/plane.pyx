@@ -112,6 +112,7 @@ from router._fastpath.state cimport (
     transport_of,
 )
 from router._fastpath.udp cimport (
+    UDP_BATCH,
     datagram,
     out_message,
     udp_close,
@@ -638,18 +639,25 @@ cdef class DataPlane:
         return 0
 
     def receive_datagrams(self, datagrams, int64_t now_us):
-        cdef datagram d
+        cdef datagram batch[UDP_BATCH]
+        cdef list copies = []
         cdef bytearray copy
+        cdef datagram *d
         self._check_by_hand()
         commands_run(self.state, now_us)
         for data, source, *local in datagrams:
             copy = bytearray(data)
-            memset(&d, 0, sizeof(datagram))
+            d = &batch[len(copies)]
+            memset(d, 0, sizeof(datagram))
             address_from_python(&d.path.remote, source)
             host_from_python(&d.path.local.ipi6_addr, local[0] if local else None)
             d.data = copy
             d.length = <uint32_t>len(copy)
-            core_receive(self.state, &d, 1, now_us)
+            copies.append(copy)
+            if len(copies) == UDP_BATCH:
+                core_receive(self.state, batch, UDP_BATCH, now_us)
+                copies.clear()
+        core_receive(self.state, batch, <int>len(copies), now_us)
         core_finish(self.state, now_us)
 
     def handle_timer(self, int64_t now_us):

@@ -65,6 +65,12 @@ cdef int srtp_open(
     const srtp_session *session, uint8_t *packet, int length, int header_length, uint32_t roc
 ) noexcept nogil
 
+# The same for AES-CM with the tag that the packet must end with, which was computed before.
+cdef int srtp_open_tagged(
+    const srtp_session *session, uint8_t *packet, int length, int header_length, uint32_t roc,
+    const uint8_t *tag
+) noexcept nogil
+
 # Protects an RTCP compound packet in place (8 bytes or more), with room for SRTCP_MAX_TRAILER
 # behind it. index: 31 bits, used once. Returns the new length, or FP_ERR_FORMAT.
 cdef int srtcp_seal(

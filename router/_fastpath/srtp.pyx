@@ -357,12 +357,35 @@ cdef int verify_cm(
     return FP_ERR_AUTH
 
 
+cdef void decrypt_cm(
+    const srtp_keys *keys, uint8_t *packet, int header_length, int payload_length, uint32_t roc
+) noexcept nogil:
+    cdef ctr_op stream
+    stream.in_ = packet + header_length
+    stream.out = packet + header_length
+    stream.length = <uint32_t>payload_length
+    cm_rtp_iv(stream.iv, keys, packet, roc)
+    cm_crypt(keys, &stream, 1)
+
+
+cdef int srtp_open_tagged(
+    const srtp_session *session, uint8_t *packet, int length, int header_length, uint32_t roc,
+    const uint8_t *tag
+) noexcept nogil:
+    cdef int payload_length = length - header_length - HMAC_TAG_LENGTH
+    if header_length < RTP_HEADER_LENGTH or not 0 <= payload_length <= SRTP_MAX_PAYLOAD:
+        return FP_ERR_FORMAT
+    if not equal_in_constant_time(tag, packet + length - HMAC_TAG_LENGTH, HMAC_TAG_LENGTH):
+        return FP_ERR_AUTH
+    decrypt_cm(&session.rtp, packet, header_length, payload_length, roc)
+    return header_length + payload_length
+
+
 cdef int srtp_open(
     const srtp_session *session, uint8_t *packet, int length, int header_length, uint32_t roc
 ) noexcept nogil:
     cdef const srtp_keys *keys = &session.rtp
     cdef gcm_op op
-    cdef ctr_op stream
     cdef int payload_length = length - header_length - tag_length(keys)
     if header_length < RTP_HEADER_LENGTH or not 0 <= payload_length <= SRTP_MAX_PAYLOAD:
         return FP_ERR_FORMAT
@@ -379,11 +402,7 @@ cdef int srtp_open(
     else:
         if verify_cm(keys, packet, header_length + payload_length, roc, True) != FP_OK:
             return FP_ERR_AUTH
-        stream.in_ = packet + header_length
-        stream.out = packet + header_length
-        stream.length = <uint32_t>payload_length
-        cm_rtp_iv(stream.iv, keys, packet, roc)
-        cm_crypt(keys, &stream, 1)
+        decrypt_cm(keys, packet, header_length, payload_length, roc)
     return header_length + payload_length
 
 
