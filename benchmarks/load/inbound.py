@@ -147,6 +147,11 @@ class InboundStream:
         self._read_payload(packet, index, now)
         return True
 
+    def assume_received(self, count: int) -> None:
+        """Report ``count`` more packets as received, which were dropped on purpose on the way."""
+        self._highest += count
+        self.counters.packets += count
+
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Take an SR of this stream."""
         self.counters.sender_reports += 1

@@ -64,6 +64,9 @@ class ClientMedia:
         """SSRCs that said goodbye."""
         self.fraction_lost_reported: dict[int, int] = {}
         """What the server's last RR said of each stream that is sent, of 256."""
+        self.last_transport_cc = 0
+        """Transport-wide number of the last packet received."""
+        self._transport_cc_id: int | None = None
         self._cname = cname
         self._rng = rng
         # Where nothing is sent, feedback needs an SSRC all the same.
@@ -112,6 +115,7 @@ class ClientMedia:
                 stream.payload_type = section.payload_type if sends else None
                 stream.rtx_payload_type = section.rtx_payload_type
             if section.remote_ssrcs:
+                self._transport_cc_id = section.extensions.get(TRANSPORT_WIDE_CC_EXTENSION)
                 ssrc = section.remote_ssrcs[0]
                 if ssrc not in self.inbound:
                     is_video = section.kind == "video"
@@ -135,6 +139,9 @@ class ClientMedia:
         except WireFormatError:
             self.malformed += 1
             return
+        for number, content in packet.extensions:
+            if number == self._transport_cc_id and len(content) == 2:
+                self.last_transport_cc = int.from_bytes(content, "big")
         repaired = False
         media_ssrc = self._rtx.get(packet.ssrc)
         if media_ssrc is not None:

@@ -40,6 +40,16 @@ class OutboundCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundState:
+    """Where a stream stands."""
+
+    sequence_number: int
+    """Of the next packet."""
+    timestamp: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
     marker: bool
     timestamp: int
@@ -81,6 +91,16 @@ class OutboundStream:
         self._history: OrderedDict[int, _Sent] = OrderedDict()
         is_video = encoder.clock_rate == 90_000
         self._history_length = VIDEO_HISTORY_LENGTH if is_video else AUDIO_HISTORY_LENGTH
+
+    def take_over(self) -> OutboundState:
+        """Stop sending, and return where somebody else goes on; no rollover may have happened."""
+        self.payload_type = None
+        return OutboundState(self._sequence_number, self._timestamp, self.counters.frames)
+
+    def sent_elsewhere(self, *, packets: int, timestamp: int, now: float) -> None:
+        """Take note of what was sent in this stream's place, for reports."""
+        self.counters.packets += packets
+        self._timestamp, self._timestamp_at = timestamp, now
 
     def packets_due(self, now: float) -> list[bytes]:
         """Return the packets of the frames that are due."""

@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from socket import socket as Socket
 from time import monotonic, time
 
 from router.datachannel import ChannelClosed, ChannelOpened, MessageReceived
@@ -61,6 +62,11 @@ class Peer:
         self._timer_at: float | None = None
         self._closed = False
         self._loop.add_reader(self._socket.fileno(), self._read)
+
+    @property
+    def socket(self) -> Socket:
+        """For generators that send and receive media by themselves."""
+        return self._socket
 
     # What the user does.
 
@@ -172,6 +178,15 @@ class Peer:
                     self.messages.append((self.channels.get(channel_id, ""), data))
             case _:
                 pass
+
+    def read_by(self, reader: Callable[[], None]) -> None:
+        """Let somebody else read the socket, and hand on what is no media with :meth:`receive`."""
+        self._loop.add_reader(self._socket.fileno(), reader)
+
+    def receive(self, data: bytes, source: tuple[str, int]) -> None:
+        """Take a datagram that :meth:`read_by` brought."""
+        self.core.receive_datagram(data, Address(*source), monotonic())
+        self.pump()
 
     def _read(self) -> None:
         for _ in range(DATAGRAMS_PER_WAKE):

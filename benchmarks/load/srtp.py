@@ -19,6 +19,8 @@ class SrtpTransport:
     def __init__(self, event: HandshakeCompleted) -> None:
         assert event.srtp_profile is not None
         self.profile = event.srtp_profile
+        self.local_keys = (event.local_key, event.local_salt)
+        """Master key and salt of what is sent, for generators that seal by themselves."""
         self.failures = 0
         """Packets that did not authenticate, or came twice."""
         self._send = self._session(event.local_key + event.local_salt, Policy.SSRC_ANY_OUTBOUND)

@@ -1,0 +1,165 @@
+"""
+What it costs to forward one packet to one more subscriber, as CPU time of the server.
+
+The whole server runs in a process of its own. Publishers send VP8 over WHIP, subscribers join over
+signaling; all with ICE, DTLS and SRTP. Between server and clients is a veth pair of two network
+namespaces. When everybody receives, media is dropped where it leaves the server's namespace, but
+for one subscriber, whose packets are opened with libsrtp and compared byte for byte; for the others
+RR and transport-wide feedback are made up from what that one received. Receivers that share the
+machine would otherwise be charged to the server.
+
+In turns with the server, the limit runs over the same pair under the same load: a program that does
+nothing but the fan-out. The ratio of the two survives a slow or busy machine; nanoseconds do not.
+
+Publishers seal with AES-128-GCM in all runs; --suite is what the subscribers negotiate.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+from benchmarks import limit
+from benchmarks.fanout.limit_run import LimitRun
+from benchmarks.fanout.session import FanoutSession
+from benchmarks.network import Link, loopback_link, veth_link
+from benchmarks.report import Progress, Result, quantile
+from benchmarks.server import running_server
+
+NAME = "fanout"
+HELP = "CPU time per forwarded packet of the whole server, and its ratio to this machine's limit"
+
+_LOOPBACK = (
+    "Without root all runs over loopback: there the receivers' work is charged to the sender, and "
+    "figures say little about a network card."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="default 100")
+    parser.add_argument("--publishers", type=int, metavar="P", help="default 500 / N, 1 to 20")
+    parser.add_argument("--frames-per-second", type=float, default=100, help="of each publisher")
+    parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
+    parser.add_argument(
+        "--nic",
+        choices=("segmenting", "software"),
+        default="segmenting",
+        help="who splits runs into datagrams: the interface (tx-udp-segmentation) or the kernel",
+    )
+    parser.add_argument(
+        "--seconds", type=int, default=5, metavar="S", help="of each side, in turns"
+    )
+    parser.add_argument("--media-threads", type=int, default=1)
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    """Measure."""
+    progress = Progress(NAME)
+    with _link(arguments, progress) as link:
+        return asyncio.run(_measure(arguments, link, progress))
+
+
+@contextmanager
+def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
+    if os.geteuid() != 0:
+        progress.warn(_LOOPBACK)
+        yield loopback_link()
+        return
+    with veth_link(segmenting=arguments.nic == "segmenting") as link:
+        yield link
+
+
+async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
+    publishers = arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
+    plane, process, limits = [], [], []
+    progress.say("starting the server")
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            running_server(
+                media_threads=arguments.media_threads,
+                host=link.servers,
+                command_prefix=link.enter,
+                settings={"MAX_ROOM_PARTICIPANTS": "1000"},
+            )
+        )
+        session = await stack.enter_async_context(
+            FanoutSession.joined(
+                server,
+                link,
+                publishers=publishers,
+                subscribers=arguments.subscribers,
+                suite=arguments.suite,
+                progress=progress,
+            )
+        )
+        reference = None
+        if limit.is_supported():
+            reference = stack.enter_context(
+                LimitRun(
+                    link,
+                    publishers=publishers,
+                    subscribers=arguments.subscribers,
+                    suite=arguments.suite,
+                )
+            )
+        rate = arguments.frames_per_second
+        await session.run(0.5, rate)
+        session.forget()
+        if reference is not None:
+            await reference.run(0.5, rate)
+        for second in range(arguments.seconds):
+            progress.say(f"second {second + 1} of {arguments.seconds}")
+            found = await session.run(1.0, rate)
+            plane.append(found.plane_ns)
+            process.append(found.process_ns)
+            if reference is not None:
+                limits.append(await reference.run(1.0, rate))
+    progress.clear()
+    sampled = session.sampled
+    median = statistics.median(plane)
+    limit_ns = statistics.median(limits) if limits else None
+    ratio = median / limit_ns if limit_ns else None
+    latency = {
+        "p50": quantile(sampled.latencies_ms, 0.5),
+        "p99": quantile(sampled.latencies_ms, 0.99),
+    }
+    notes = [_LOOPBACK] if link.is_loopback else []
+    if reference is None:
+        notes.append("The limit needs gcc and AVX-512 with VAES: there is none here.")
+    return Result(
+        scenario=NAME,
+        columns=("fan-out", "median", "min", "max"),
+        rows=[
+            ("ns per forwarded packet, plane", median, min(plane), max(plane)),
+            ("ns, whole process", statistics.median(process), min(process), max(process)),
+            *([("ns, limit", limit_ns, min(limits), max(limits))] if limits else []),
+            ("ratio to the limit", ratio, None, None),
+            ("forwarded packets per CPU second", round(1e9 / median), None, None),
+            ("latency ms, p50", latency["p50"], None, None),
+            ("latency ms, p99", latency["p99"], None, None),
+            ("sampled packets, all of them right", sampled.packets, None, None),
+            ("lost", sampled.lost, None, None),
+        ],
+        figures={
+            "subscribers": arguments.subscribers,
+            "publishers": publishers,
+            "frames_per_second": rate,
+            "suite": arguments.suite,
+            "nic": "loopback" if link.is_loopback else arguments.nic,
+            "media_threads": arguments.media_threads,
+            "ns_per_forwarded_packet": median,
+            "forwarded_packets_per_cpu_second": 1e9 / median,
+            "process_ns_per_forwarded_packet": statistics.median(process),
+            "limit_ns_per_forwarded_packet": limit_ns,
+            "ratio_to_limit": ratio,
+            "latency_ms": latency,
+            "loss": sampled.lost / max(1, sampled.packets + sampled.lost),
+            "sampled_packets": sampled.packets,
+        },
+        samples={"plane": plane, "process": process, **({"limit": limits} if limits else {})},
+        unit="ns per forwarded packet",
+        notes=tuple(notes),
+    )
