@@ -66,6 +66,7 @@ from signaling.service.rule_commands import RuleCommands
 from signaling.service.transcriptions import TranscriptionService
 from signaling.service.turn import TurnServers
 from signaling.storage.engines import path_of
+from signaling.storage.journal import Journal
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.web.routes import routes as page_routes
@@ -218,8 +219,13 @@ class Server:
         node = await self._start_media()
         self._media_lost = node.lost
         service = RoomService(
-            node=node, store=store, config=service_config_of(settings, account), rng=self._rng
+            node=node,
+            store=store,
+            config=service_config_of(settings, account),
+            rng=self._rng,
+            journal=self._open_journal(),
         )
+        await self._recover(service)
         webhooks = await self._start_webhooks(service, store)
         await service.start()
         self.service, self.store = service, store
@@ -243,7 +249,11 @@ class Server:
             service=service, transcriptions=transcribing, store=store, media=store
         )
         limits = EdgeLimits(limits_of(settings), monotonic=service.clock.monotonic)
-        health = Health(draining=lambda: service.draining, media_lost=node.lost.is_set)
+        health = Health(
+            draining=lambda: service.draining,
+            media_lost=node.lost.is_set,
+            store_up=lambda: store.is_up,
+        )
         rest = RestApi(
             config=RestConfig(
                 account=account,
@@ -415,13 +425,34 @@ class Server:
             database = path_of(url)
             if database is not None:
                 self._stack.callback(os.close, take_lock(database))
-            store = await SqlStore.open(url, self._account.account_sid)
+            store = await SqlStore.open(
+                url, self._account.account_sid, call_timeout=settings.store_timeout
+            )
         except OSError as error:
             raise ConfigError(f"cannot make {settings.data_dir}: {error.strerror}") from error
         except StorageError as error:
             raise ConfigError(str(error)) from error
         self._stack.push_async_callback(store.close)
         return store
+
+    def _open_journal(self) -> Journal:
+        settings = self._settings
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            directory = settings.data_dir / "journal"
+            # Its own lock: servers of several databases must not share a data directory.
+            self._stack.callback(os.close, take_lock(directory))
+            return Journal.open(directory, limit_bytes=settings.journal_max_bytes)
+        except OSError as error:
+            raise ConfigError(f"cannot make {settings.data_dir}: {error.strerror}") from error
+        except StorageError as error:
+            raise ConfigError(str(error)) from error
+
+    async def _recover(self, service: RoomService) -> None:
+        try:
+            await service.recover()
+        except StorageError as error:
+            raise ConfigError(f"the journal cannot be replayed: {error}") from error
 
     async def _start_media(self) -> MediaNode:
         config = media_config_of(self._settings)

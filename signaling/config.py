@@ -150,6 +150,18 @@ class Settings(BaseSettings):
         description="sqlite:/// and a path, or postgresql://USER:PASSWORD@HOST/DATABASE. "
         "Empty: parlour.db in the data directory.",
     )
+    store_timeout: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="Seconds that a call to the database may take; then it counts as down.",
+    )
+    journal_max_bytes: int = Field(
+        1 << 30,
+        ge=1 << 16,
+        description="How large the journal in the data directory may become, which takes the rows "
+        "while the database is down. At 90 % no new rooms are made.",
+    )
     dev: bool = Field(
         False, description="Development mode: anybody who reaches the page gets access tokens."
     )

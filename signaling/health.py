@@ -9,7 +9,8 @@ from aiohttp import web
 @dataclass(slots=True, kw_only=True)
 class Health:
     """
-    What the probes look at. None looks at the store: rooms and their media go on without it.
+    What the probes look at. A store that is down makes the server not ready, for it cannot answer
+    REST, but alive: rooms and their media go on without it.
 
     :param draining: Tells whether new joins are refused.
     :param media_lost: Tells whether no data plane runs any more. Where others do, rooms move to
@@ -18,6 +19,8 @@ class Health:
 
     draining: Callable[[], bool]
     media_lost: Callable[[], bool]
+    store_up: Callable[[], bool] = lambda: True
+    """Tells whether the store answers."""
     started: bool = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -43,7 +46,9 @@ class Health:
             return "starting"
         if self.draining():
             return "draining"
-        return "no data plane is left" if self.media_lost() else None
+        if self.media_lost():
+            return "no data plane is left"
+        return None if self.store_up() else "the store is down"
 
 
 def _answer(fault: str | None) -> web.Response:

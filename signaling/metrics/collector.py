@@ -47,6 +47,10 @@ class MetricsService(Protocol):
     @property
     def messages_delayed(self) -> int: ...
     @property
+    def store_is_up(self) -> bool: ...
+    @property
+    def journal_bytes(self) -> int: ...
+    @property
     def departures(self) -> Mapping[LeaveReason, int]: ...
     def track_counts(self) -> Mapping[str, int]: ...
 
@@ -125,6 +129,14 @@ class ParlourCollector(Collector):
             "parlour_recorder_dropped_rows",
             "Rows that were lost, because too many waited or the store refused them.",
             value=service.recorder_dropped,
+        )
+        yield GaugeMetricFamily(
+            "parlour_store_up", "1 while the store answers.", value=int(service.store_is_up)
+        )
+        yield GaugeMetricFamily(
+            "parlour_journal_bytes",
+            "Bytes on the disk that wait for a store that is down.",
+            value=service.journal_bytes,
         )
         yield GaugeMetricFamily(
             "parlour_draining", "1 while new joins are refused.", value=int(service.draining)

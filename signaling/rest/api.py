@@ -30,6 +30,8 @@ from signaling.storage.records import RoomRecord
 from signaling.storage.store import Store
 
 CHALLENGE = 'Basic realm="Twilio API"'
+RETRY_AFTER = 2
+"""Seconds after which a request that the store failed may come again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -134,7 +136,8 @@ class RestApi:
             return error_response(ApiError(408, ErrorCode.INVALID_PARAMETER, message))
         except StorageError as error:
             _log.error("the store failed", error=str(error))
-            return error_response(ApiError.of(ErrorCode.UNAVAILABLE))
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return error_response(ApiError.of(ErrorCode.UNAVAILABLE), headers)
         except Exception:
             _log.exception("a request failed")
             return error_response(ApiError.of(ErrorCode.INTERNAL_ERROR))

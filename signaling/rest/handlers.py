@@ -78,6 +78,7 @@ class Handlers:
         return json_response(200, room_resource(await self._room(call), call.base_url))
 
     async def update_room(self, call: Call) -> Response:
+        # A room in progress can be ended although the store is down.
         room = self._service.room_in_progress(call.names[0]) or await self._room(call)
         if call.given.raw("Status") != "completed":
             raise ApiError.of(ErrorCode.STATUS_INVALID)
@@ -115,7 +116,9 @@ class Handlers:
         return json_response(200, participant_resource(participant, call.base_url))
 
     async def update_participant(self, call: Call) -> Response:
-        participant = await self._participant(call)
+        room = self._service.room_in_progress(call.names[0])
+        inside = room and self._service.find_inside(room.sid, call.names[1])
+        participant = inside or await self._participant(call)
         if call.given.raw("Status") != "disconnected":
             raise ApiError.of(ErrorCode.PARTICIPANT_STATUS_INVALID)
         participant = await self._service.disconnect_participant(

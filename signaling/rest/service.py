@@ -26,5 +26,8 @@ class RestService(Protocol):
     ) -> ParticipantRecord:
         """Remove a participant; one who has left stays as it is."""
 
+    def find_inside(self, room_sid: str, name_or_sid: str) -> ParticipantRecord | None:
+        """Return the row of somebody inside a room, without asking the store."""
+
     async def flush(self) -> None:
         """Wait until all that happened so far is in the store."""

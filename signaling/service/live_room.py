@@ -156,6 +156,16 @@ class LiveRoom:
         """Return the room's SID."""
         return self.room.sid
 
+    def find_record(self, name_or_sid: str) -> ParticipantRecord | None:
+        """Return the row of somebody inside, by SID or identity."""
+        member = self._members.get(name_or_sid)
+        if member is not None:
+            return member.record
+        for other in self._members.values():
+            if other.record.identity == name_or_sid:
+                return other.record
+        return None
+
     # Commands of the views.
 
     def join(

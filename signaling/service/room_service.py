@@ -12,7 +12,14 @@ import structlog
 
 from router.node_events import NodeEvent, PeerId
 from signaling.auth.access_token import AccessToken
-from signaling.errors import ApiError, ErrorCode, NameTaken, StorageError
+from signaling.errors import (
+    ApiError,
+    ErrorCode,
+    NameTaken,
+    OutcomeUnknown,
+    StorageError,
+    StoreUnavailable,
+)
 from signaling.ids import is_sid, new_room_sid
 from signaling.rooms import (
     CompletionReason,
@@ -24,6 +31,7 @@ from signaling.rooms import (
     RoomSettings,
 )
 from signaling.rules import INCLUDE_ALL, Rule, serialize_rules
+from signaling.storage.journal import Journal
 from signaling.storage.records import ParticipantRecord, RoomRecord
 from signaling.storage.store import Record, Store
 
@@ -62,6 +70,7 @@ class RoomService:
     :param node: The media node; the service becomes its only listener.
     :param store: Where rooms, participants and tracks are kept.
     :param rng: ``random.SystemRandom()`` in service.
+    :param journal: Where rows wait while the store is down; None keeps them in memory.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class RoomService:
         config: ServiceConfig,
         rng: random.Random,
         clock: Clock | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.node = node
         self.config = config
@@ -94,7 +104,7 @@ class RoomService:
         self.observers: list[Callable[[LiveRoom, RoomEvent], None]] = []
         """Called with each domain event, in order: webhooks and metrics."""
         self._store = store
-        self._recorder = Recorder(store)
+        self._recorder = Recorder(store, journal)
         self._live: dict[str, LiveRoom] = {}
         self._sid_by_name: dict[str, str] = {}
         self._room_by_peer: dict[PeerId, LiveRoom] = {}
@@ -108,6 +118,14 @@ class RoomService:
         self._closed = False
 
     # Life.
+
+    async def recover(self) -> None:
+        """
+        Bring what a former run left in the journal into the store; before all that reads from it.
+
+        :raises StorageError: if the store fails.
+        """
+        await self._recorder.recover()
 
     async def start(self) -> None:
         """Take over what a former run left in progress, and begin to listen to the media node."""
@@ -164,6 +182,14 @@ class RoomService:
         """
         await self._recorder.flush()
 
+    async def persist(self) -> None:
+        """
+        Wait until all domain events so far are on the disk: in the store, or in the journal.
+
+        :raises StorageError: if neither takes them.
+        """
+        await self._recorder.persist()
+
     def record(self, record: Record) -> None:
         """Let a row be written soon, after those of all that happened before; never blocks."""
         self._recorder.put(record)
@@ -199,6 +225,16 @@ class RoomService:
         return self._recorder.dropped
 
     @property
+    def store_is_up(self) -> bool:
+        """Return whether the store answers."""
+        return self._store.is_up
+
+    @property
+    def journal_bytes(self) -> int:
+        """Return how much waits on the disk for the store."""
+        return self._recorder.journal_bytes
+
+    @property
     def connection_count(self) -> int:
         """Return the number of signaling sockets."""
         return len(self._connections)
@@ -210,6 +246,11 @@ class RoomService:
             for participant in live.room.participants:
                 counts.update(p.kind.value for p in participant.ready_publications())
         return dict(counts)
+
+    def find_inside(self, room_sid: str, name_or_sid: str) -> ParticipantRecord | None:
+        """Return the row of somebody inside a room, as it is now, by SID or identity."""
+        live = self._live.get(room_sid)
+        return live.find_record(name_or_sid) if live is not None else None
 
     def live_room(self, room_sid: str) -> LiveRoom | None:
         """Return a room in progress, or None."""
@@ -260,34 +301,35 @@ class RoomService:
 
     async def complete_room(self, room_sid: str) -> RoomRecord:
         """
-        End a room and return its final state, once that is in the store.
+        End a room and return its final state, once that is in the store or in the journal.
 
         :raises ApiError: 53112 when it is not in progress.
-        :raises StorageError: if the store fails; the room has ended even so.
+        :raises StorageError: if neither takes it; the room has ended even so.
         """
         live = self._live.get(room_sid)
         if live is None:
             raise ApiError.of(ErrorCode.STATUS_INVALID)
         live.complete(CompletionReason.REQUESTED)
-        await self.flush()
+        await self.persist()
         return live.record
 
     async def disconnect_participant(
         self, room_sid: str, participant_sid: str
     ) -> ParticipantRecord:
         """
-        Remove a participant and return its final state, once that is in the store.
+        Remove a participant and return its final state, once that is in the store or the journal.
 
         One who has left stays as it is.
 
         :raises ApiError: 20404 when the room never had such a participant.
-        :raises StorageError: if the store fails; the participant is out even so.
+        :raises StorageError: if neither takes it; the participant is out even so.
         """
         live = self._live.get(room_sid)
         record = live.leave(participant_sid, LeaveReason.REMOVED) if live is not None else None
-        await self.flush()
         if record is not None:
+            await self.persist()
             return record
+        await self.flush()
         stored = await self._store.get_participant(room_sid, participant_sid)
         if stored is None:
             raise ApiError.of(ErrorCode.NOT_FOUND)
@@ -336,6 +378,8 @@ class RoomService:
             raise ApiError.of(ErrorCode.ROOM_COMPLETED if ended else ErrorCode.ROOM_NOT_FOUND)
         if not self.config.ad_hoc_rooms:
             raise ApiError.of(ErrorCode.ROOM_NOT_FOUND)
+        if self._recorder.journal_is_nearly_full:
+            raise ApiError.of(ErrorCode.SERVER_BUSY)
         return await self._make_ad_hoc(wanted)
 
     def abandon(self, live: LiveRoom) -> None:
@@ -416,7 +460,22 @@ class RoomService:
         return await asyncio.shield(making)
 
     async def _make(self, record: RoomRecord) -> LiveRoom:
-        await self._add_to_store(record)
+        if self._recorder.journal_is_nearly_full:
+            raise StoreUnavailable("the journal is nearly full")
+        try:
+            await self._add_to_store(record)
+        except StoreUnavailable as error:
+            if record.ad_hoc and self._recorder.has_journal:
+                # Calls begin even so. All names in progress are known here.
+                self._recorder.put(record)
+                await self._recorder.persist()
+            else:
+                if isinstance(error, OutcomeUnknown):
+                    # Should the store have it, it must not seem to be in progress.
+                    at = self.clock.utc_now()
+                    failed = replace(record, status="failed", updated_at=at, ended_at=at)
+                    self._recorder.put(failed)
+                raise
         return self._go_live(record, restored=None)
 
     def _made(self, name: str, making: asyncio.Task[LiveRoom]) -> None:

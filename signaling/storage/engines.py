@@ -195,6 +195,9 @@ class PostgresEngine(Engine):
     def abandon(self) -> None:
         for connection in tuple(self._connections):
             connection.terminate()
+        for engine in (self.writer, self.reader):
+            # Those that lie in the pool would each fail once more.
+            engine.sync_engine.dispose(close=False)
 
     def _remember(self, connection: Any, _record: object) -> None:
         self._connections.add(connection.driver_connection)

@@ -7,7 +7,18 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, Table, exists, literal, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    exists,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -191,6 +202,20 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         if result.rowcount != 1:
             raise StorageError(f"the store has no room {room.sid}")
 
+    async def release_name(self, room: RoomRecord) -> None:
+        at = room.created_at
+        async with self._transaction() as connection:
+            await connection.execute(
+                update(rooms)
+                .where(
+                    rooms.c.account_sid == self._account_sid,
+                    rooms.c.name == room.name,
+                    rooms.c.status == "in-progress",
+                    rooms.c.sid != room.sid,
+                )
+                .values(status="completed", updated_at=at, ended_at=at)
+            )
+
     async def put_participant(self, participant: ParticipantRecord) -> None:
         await self.put_all([participant])
 
@@ -212,6 +237,7 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
             self._upserts[kind] = statement.on_conflict_do_update(
                 index_elements=["sid"],
                 set_={name: statement.excluded[name] for name in _CHANGING[kind]},
+                where=_not_back_from_the_end(statement) if kind is RoomRecord else None,
             )
         return self._upserts[kind]
 
@@ -378,6 +404,15 @@ def _settle(done: "asyncio.Future[None]", error: Exception | None = None) -> Non
         done.set_result(None)
     else:
         done.set_exception(error)
+
+
+def _not_back_from_the_end(statement: Any) -> ColumnElement[bool]:
+    """
+    Leave a room as it is that has ended, when an earlier state of it is written.
+
+    A journal can be replayed twice, and by then another room may have the name.
+    """
+    return or_(rooms.c.ended_at.is_(None), statement.excluded.ended_at.is_not(None))
 
 
 def _published(participant_sid: str) -> Select[Any]:

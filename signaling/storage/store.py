@@ -124,6 +124,9 @@ class Store(Protocol):
     async def update_room(self, room: RoomRecord) -> None:
         """Write what changes in a room: status, ``updated_at``, ``ended_at``, recording rules."""
 
+    async def release_name(self, room: RoomRecord) -> None:
+        """End whatever other room in progress has a room's name, when that room was made."""
+
     async def put_participant(self, participant: ParticipantRecord) -> None:
         """Add a participant, or overwrite the one with this SID."""
 

@@ -29,6 +29,8 @@ class Facts:
     recorder_backlog: int = 1
     recorder_dropped: int = 6
     messages_delayed: int = 7
+    store_is_up: bool = False
+    journal_bytes: int = 77
     departures: Counter[LeaveReason] = field(default_factory=Counter)
 
     def track_counts(self) -> dict[str, int]:
@@ -84,6 +86,8 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     assert samples["parlour_join_seconds_sum", ""] == 99.07
     assert samples["parlour_recorder_dropped_rows_total", ""] == 6
     assert samples["parlour_signaling_messages_delayed_total", ""] == 7
+    assert samples["parlour_store_up", ""] == 0
+    assert samples["parlour_journal_bytes", ""] == 77
     assert samples["parlour_participants_left_total", "session_expired"] == 4
     assert samples["parlour_participants_left_total", "left"] == 0
     assert samples["parlour_media_failed", ""] == 1

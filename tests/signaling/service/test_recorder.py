@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from signaling.errors import StorageError
+from signaling.errors import StorageError, StoreUnavailable
 from signaling.rooms import RoomSettings
 from signaling.service import recorder as recorder_module
 from signaling.service.recorder import Recorder
+from signaling.storage.journal import Journal
 from signaling.storage.records import ParticipantRecord, RoomRecord
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.store import Record
@@ -62,7 +63,7 @@ class FaultyStore:
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal | None = None
 ) -> AsyncIterator[tuple[Recorder, FaultyStore]]:
     monkeypatch.setattr(recorder_module, "RETRY_INITIAL", 0.005)
     monkeypatch.setattr(recorder_module, "RETRY_MAX", 0.02)
@@ -70,7 +71,7 @@ async def running(
     await store.add_room(ROOM)
     faulty = FaultyStore(store)
     held: Any = faulty
-    recorder = Recorder(held)
+    recorder = Recorder(held, journal)
     recorder.start()
     yield recorder, faulty
     await recorder.close(0.2)
@@ -111,7 +112,7 @@ async def test_a_store_that_was_down_gets_everything_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(tmp_path, monkeypatch) as (recorder, store):
-        store.fault = StorageError("the disk is full")
+        store.fault = StoreUnavailable("the disk is full")
         for number in range(20):
             recorder.put(person(number))
         with pytest.raises(StorageError):
@@ -155,7 +156,7 @@ async def test_a_record_that_the_store_never_takes_blocks_no_other(
 async def test_the_backlog_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "PENDING_MAX", 10)
     async with running(tmp_path, monkeypatch) as (recorder, store):
-        store.fault = StorageError("down")
+        store.fault = StoreUnavailable("down")
         for number in range(100):
             recorder.put(person(number))
         recorder.put(person(3, "disconnected"))
@@ -170,3 +171,106 @@ async def test_what_waits_is_written_at_close(
         recorder.put(person(1))
         await recorder.close()
         assert await store.store.get_participant(ROOM.sid, person(1).sid) is not None
+
+
+async def test_a_refused_row_is_told_to_whoever_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, monkeypatch) as (recorder, _):
+        recorder.put(replace(person(1), room_sid="RM" + "9" * 32))
+        with pytest.raises(StorageError, match="refused"):
+            await recorder.flush()
+
+
+async def test_while_the_store_is_down_rows_go_to_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    async with running(tmp_path, monkeypatch, journal) as (recorder, store):
+        store.fault = StoreUnavailable("down")
+        for number in range(5):
+            recorder.put(person(number))
+        await recorder.persist()
+        with pytest.raises(StoreUnavailable):
+            await recorder.flush()
+        recorder.put(person(3, "disconnected"))
+        await recorder.persist()
+        assert recorder.backlog == 0
+        assert recorder.journal_bytes > 0
+        # What a run that is killed now leaves to the next one.
+        left = Journal.open(tmp_path / "journal").read(100)
+        assert left == [*map(person, range(5)), person(3, "disconnected")]
+        store.fault = None
+        await recorder.flush()
+        assert recorder.journal_bytes == 0
+        recorder.put(person(4, "reconnecting"))
+        await recorder.flush()
+        assert recorder.journal_bytes == 0
+        for number, status in ((0, "connected"), (3, "disconnected"), (4, "reconnecting")):
+            stored = await store.store.get_participant(ROOM.sid, person(number).sid)
+            assert stored == person(number, status)
+
+
+async def test_nothing_overtakes_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BATCH_SIZE", 2)
+    journal = Journal(tmp_path / "journal")
+    async with running(tmp_path, monkeypatch, journal) as (recorder, store):
+        store.fault = StoreUnavailable("down")
+        for number in range(20):
+            recorder.put(person(number))
+        await recorder.persist()
+        store.fault = None
+        for number in range(20, 40):
+            recorder.put(person(number))
+            await asyncio.sleep(0.001)
+        await recorder.flush()
+        order = [sid for batch in store.writes for sid in batch]
+        assert order == [person(number).sid for number in range(40)]
+
+
+async def test_a_journal_that_a_former_run_left_is_replayed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(tmp_path / "journal").append([person(1), person(1, "disconnected"), person(2)])
+    async with running(tmp_path, monkeypatch) as (_, store):
+        held: Any = store
+        recorder = Recorder(held, Journal.open(tmp_path / "journal"))
+        store.fault = StoreUnavailable("down")
+        with pytest.raises(StoreUnavailable):
+            await recorder.recover()
+        store.fault = None
+        await recorder.recover()
+        assert recorder.journal_bytes == 0
+        stored = await store.store.get_participant(ROOM.sid, person(1).sid)
+        assert stored == person(1, "disconnected")
+
+
+async def test_what_waits_at_close_while_the_store_is_down_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    async with running(tmp_path, monkeypatch, journal) as (recorder, store):
+        store.gate.clear()
+        recorder.put(person(1))
+        await recorder.close(0.05)
+        assert recorder.backlog == 0
+        assert Journal.open(tmp_path / "journal").read(9) == [person(1)]
+
+
+async def test_a_full_journal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "journal", limit_bytes=1000)
+    async with running(tmp_path, monkeypatch, journal) as (recorder, store):
+        store.fault = StoreUnavailable("down")
+        for number in range(2):
+            recorder.put(person(number))
+            await recorder.persist()
+        for number in range(2, 9):
+            recorder.put(person(number))
+        with pytest.raises(StorageError, match="the journal has reached 1000 bytes"):
+            await recorder.persist()
+        store.fault = None
+        await recorder.flush()
+        assert await store.store.get_participant(ROOM.sid, person(8).sid) is not None
+        assert recorder.dropped == 0

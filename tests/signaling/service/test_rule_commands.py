@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.node_events import MediaKind
-from signaling.errors import StorageError
+from signaling.errors import StorageError, StoreUnavailable
 from signaling.rooms import LeaveReason, RoomSettings, SubscribeRules, TrackRequest
 from signaling.rules import EXCLUDE_ALL, INCLUDE_ALL, Rule, RuleType
 from signaling.service import RoomService
@@ -101,7 +101,7 @@ async def test_rules_hold_at_once_though_the_store_fails(monkeypatch: pytest.Mon
         assert record is not None
 
         async def fail(*_: object) -> None:
-            raise StorageError("down")
+            raise StoreUnavailable("down")
 
         put_all = SqlStore.put_all
         monkeypatch.setattr(SqlStore, "put_all", fail)

@@ -169,6 +169,16 @@ async def test_batch_keeps_the_last_of_repeated_records(store: SqlStore) -> None
     assert await store.get_published_track(participant.sid, track.sid) == muted
 
 
+async def test_a_room_that_has_ended_does_not_come_back(store: SqlStore) -> None:
+    first, second = make_room(), make_room(after=1.0)
+    history = [first, completed(first), second]
+    await store.put_all(history)
+    # A journal is replayed once more, when the outcome of its last transaction was not known.
+    await store.put_all(history)
+    assert await store.get_room(first.sid) == completed(first)
+    assert await store.find_in_progress(first.name) == second
+
+
 async def test_participant_of_no_room_is_refused(store: SqlStore) -> None:
     with pytest.raises(StorageError, match="refused"):
         await store.put_participant(make_participant(make_room()))

@@ -1,0 +1,175 @@
+"""PostgreSQL goes away under load and comes back: calls go on, and nothing is lost."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from signaling.service.recorder import FLUSH_TIMEOUT
+from tests.signaling.webhooks.support import running_receiver
+from tests.support.clients import clients_of, failures_in_log
+from tests.support.postgres import PostgresServer, programs
+from tests.support.server import Server, running_server, start_server
+from tests.support.tcp_relay import tcp_relay
+
+from .outage import (
+    STORE_TIMEOUT,
+    Load,
+    check_nothing_lost,
+    probe,
+    settings_for,
+    until_ready,
+    until_told,
+)
+
+BOUND = FLUSH_TIMEOUT + 3 * STORE_TIMEOUT
+"""Seconds: REST waits for the store to catch up, then asks it for a room, a participant, a page."""
+
+
+@pytest.fixture
+async def durable() -> AsyncIterator[PostgresServer]:
+    """A server whose commits survive its own crash, as in service."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL server is installed")
+    server = await asyncio.to_thread(PostgresServer, durable=True)
+    try:
+        await asyncio.to_thread(server.start)
+        yield server
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+async def run_outage(
+    server: Server, postgres: PostgresServer, database: str, seconds: float
+) -> None:
+    """Stop PostgreSQL for a while under load, and look for what was lost."""
+    async with running_receiver() as receiver, clients_of(server) as clients:
+        load = Load(clients, receiver.url())
+        running = asyncio.create_task(load.run())
+        await asyncio.sleep(2.0)
+        before = dict(load.seen.left)
+        assert load.seen.answers[503] == 0
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.sleep(seconds)
+        assert await probe(server, "livez") == 200
+        assert await probe(server, "readyz") == 503
+        during = len(load.seen.left) - len(before)
+        assert during > 0, "nobody could meet while the store was down"
+        assert load.seen.answers[503] > 0
+        await asyncio.to_thread(postgres.start)
+        await until_ready(server)
+        await asyncio.sleep(1.0)
+        load.stop()
+        await running
+        assert load.seen.failures == []
+        await until_ready(server)
+        assert await probe(server, "readyz") == 200
+        await until_told(receiver, load.seen)
+        rows = await check_nothing_lost(postgres, database, load.seen, receiver)
+        print(f"guests during the outage {during}, REST {dict(load.seen.answers)}, ", end="")
+        print(f"slowest {load.seen.slowest:.2f} s, rows {rows}")
+        assert load.seen.slowest < BOUND
+    strange = [line for line in failures_in_log(server) if "Traceback" in line or "dropped" in line]
+    assert strange == []
+
+
+async def test_nothing_is_lost_when_postgresql_stops_for_a_while(
+    tmp_path: Path, durable: PostgresServer
+) -> None:
+    database = await durable.create_database()
+    settings = settings_for(durable, database)
+    async with running_server(tmp_path, settings=settings) as server:
+        await run_outage(server, durable, database, 4.0)
+        assert list((tmp_path / "journal").iterdir()) == []
+
+
+@pytest.mark.acceptance
+async def test_nothing_is_lost_when_postgresql_stops_for_a_minute(
+    tmp_path: Path, durable: PostgresServer
+) -> None:
+    database = await durable.create_database()
+    settings = settings_for(durable, database)
+    async with running_server(tmp_path, settings=settings) as server:
+        await run_outage(server, durable, database, 60.0)
+
+
+async def test_a_server_that_is_killed_during_an_outage_loses_nothing_acknowledged(
+    tmp_path: Path, durable: PostgresServer
+) -> None:
+    database = await durable.create_database()
+    settings = settings_for(durable, database)
+    server = await start_server(tmp_path, settings=settings)
+    async with running_receiver() as receiver:
+        try:
+            async with clients_of(server) as clients:
+                load = Load(clients, receiver.url())
+                _, kept = await load.rest(
+                    "POST", "Rooms", {"UniqueName": "kept", "StatusCallback": receiver.url()}
+                )
+                guest = clients.participant("alice", "kept")
+                await guest.join()
+                await receiver.until_events(2)
+                await asyncio.to_thread(durable.stop, "immediate")
+                # A room that begins and ends in the outage, and one that ends in it.
+                other = clients.participant("bob", "fresh")
+                await other.join()
+                person = "Rooms/fresh/Participants/bob"
+                status, removed = await load.rest("POST", person, {"Status": "disconnected"})
+                assert (status, removed["status"]) == (202, "disconnected")
+                status, _ = await load.rest("POST", "Rooms/kept", {"Status": "completed"})
+                assert status == 202
+                status, _ = await load.rest("POST", "Rooms", {"UniqueName": "another"})
+                assert status == 503
+            await server.stop(signal.SIGKILL)
+            assert list((tmp_path / "journal").iterdir()) != []
+            await asyncio.to_thread(durable.start)
+            server = await start_server(tmp_path, settings=settings)
+            load.seen.completed.add(kept["sid"])
+            load.seen.created.add(kept["sid"])
+            load.seen.left[removed["sid"]] = removed["room_sid"]
+            await until_told(receiver, load.seen)
+            await check_nothing_lost(durable, database, load.seen, receiver)
+            names = [c.event for c in receiver.callbacks if c.parameters["RoomSid"] == kept["sid"]]
+            assert list(dict.fromkeys(names)) == [
+                "room-created",
+                "participant-connected",
+                "track-added",
+                "track-removed",
+                "participant-disconnected",
+                "room-ended",
+            ]
+            assert not (tmp_path / "journal").exists() or not any((tmp_path / "journal").iterdir())
+        finally:
+            await server.stop()
+
+
+async def test_a_database_that_stalls_holds_up_nobody(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    database = await postgres.create_database()
+    async with tcp_relay(postgres.port) as relay:
+        settings = settings_for(postgres, database, port=relay.port)
+        async with (
+            running_server(tmp_path, settings=settings) as server,
+            running_receiver() as receiver,
+            clients_of(server) as clients,
+        ):
+            load = Load(clients, receiver.url())
+            running = asyncio.create_task(load.run())
+            for _ in range(2):
+                await asyncio.sleep(1.0)
+                count = len(load.seen.left)
+                relay.stall()
+                await asyncio.sleep(3.0)
+                assert len(load.seen.left) > count
+                relay.resume()
+                await until_ready(server)
+            load.stop()
+            await running
+            assert load.seen.failures == []
+            await until_ready(server)
+            await until_told(receiver, load.seen)
+            await check_nothing_lost(postgres, database, load.seen, receiver)
+            assert load.seen.slowest < BOUND
