@@ -151,10 +151,10 @@ class Settings(BaseSettings):
         "Empty: parlour.db in the data directory.",
     )
     store_timeout: float = Field(
-        2.0,
+        3.0,
         gt=0,
         le=60,
-        description="Seconds that a call to the database may take; then it counts as down.",
+        description="Seconds after which a database that has answered no call counts as down.",
     )
     journal_max_bytes: int = Field(
         1 << 30,

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from signaling.errors import StorageError, StoreUnavailable
 from signaling.storage.files import make_private
+from signaling.storage.guard import PATIENCE
 
 CONNECTIONS = 8
 """Connections to a SQLite file at a time."""
@@ -141,13 +142,15 @@ class PostgresEngine(Engine):
         event.listen(self.writer.sync_engine, "connect", self._take_lock)
 
     def _make(self, size: int, timeout: float) -> AsyncEngine:
+        patience = 2 * PATIENCE * timeout
         engine = create_async_engine(
             self._url,
             pool_size=size,
             max_overflow=0,
-            pool_timeout=timeout,
+            # The guard tells a queue from a silent server, and is to be the first to give up.
+            pool_timeout=patience,
             connect_args={
-                "timeout": timeout,
+                "timeout": patience,
                 "server_settings": {
                     "application_name": self._application,
                     # The server notices within seconds that we are gone, and lets the lock go.

@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -12,6 +14,8 @@ from signaling.errors import OutcomeUnknown, StoreUnavailable
 
 PROBE_INTERVAL = 0.5
 """Seconds between two looks at a store that is down."""
+PATIENCE = 3
+"""How many times the timeout a call may wait behind others, while the store answers those."""
 
 T = TypeVar("T")
 ClassT = TypeVar("ClassT", bound=type)
@@ -24,7 +28,11 @@ class StoreGuard:
     Stands before a store. A call that fails because of the store itself, or takes too long, shows
     that it is down; from then on calls fail at once, until a probe finds it well again.
 
-    :param timeout: Seconds that a call may take.
+    Calls queue for few connections, so a long queue alone is no sign: what counts is how long the
+    store has answered nobody.
+
+    :param timeout: Seconds without an answer to any call, after which the store counts as down;
+        a single call may take :data:`PATIENCE` times as long.
     :param probe: Asks the store something, on a connection that can write.
     :param abandon: Ends the calls that are under way, as far as that is possible.
     """
@@ -41,6 +49,7 @@ class StoreGuard:
         self._abandon = abandon
         self._reason: str | None = None
         self._prober: asyncio.Task[None] | None = None
+        self._answered_at = -math.inf
         # What nobody waits for any more still has to end.
         self._calls: set[asyncio.Task[Any]] = set()
 
@@ -60,14 +69,15 @@ class StoreGuard:
             work.close()
             raise StoreUnavailable(self._reason)
         call = self._begin(work)
-        done, _ = await asyncio.wait({call}, timeout=self._timeout)
-        if not done:
+        if not await self._ends(call):
             self._goes_down(f"no answer within {self._timeout:g} s")
             # If it still waits for its turn, it must not come after those that are newer.
             call.cancel()
             raise OutcomeUnknown(f"the database did not answer within {self._timeout:g} s")
         try:
-            return call.result()
+            result = call.result()
+            self._answered_at = monotonic()
+            return result
         except OutcomeUnknown as error:
             self._goes_down(str(error))
             raise
@@ -83,6 +93,19 @@ class StoreGuard:
             _, late = await asyncio.wait(set(self._calls), timeout=min(1.0, self._timeout))
             if late:
                 self._abandon()
+
+    async def _ends(self, call: asyncio.Task[Any]) -> bool:
+        """Wait for a call as long as there is hope; return whether it has ended."""
+        began_at = monotonic()
+        while not call.done():
+            hope_until = min(
+                max(began_at, self._answered_at) + self._timeout,
+                began_at + PATIENCE * self._timeout,
+            )
+            if (remaining := hope_until - monotonic()) <= 0:
+                return False
+            await asyncio.wait({call}, timeout=remaining)
+        return True
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         call = asyncio.create_task(work)

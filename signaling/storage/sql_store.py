@@ -85,8 +85,8 @@ _CHANGING: dict[type[Record], tuple[str, ...]] = {
 }
 ROOMS_TOGETHER = 100
 """Rooms that are added in one transaction."""
-CALL_TIMEOUT = 2.0
-"""Seconds that a call may take; a store that takes longer counts as down."""
+CALL_TIMEOUT = 3.0
+"""Seconds after which a store that has answered no call counts as down."""
 
 
 @guarded

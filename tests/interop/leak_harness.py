@@ -228,14 +228,17 @@ def types() -> Counter[str]:
     Return how many objects there are of each type.
 
     Dead weak references are left out: sqlite3 keeps one for each cursor that it made, and drops
-    them after every 200. So are addresses: yarl keeps the last 128 that the clients parsed, and
-    each WHIP resource has its own.
+    them after every 200; so are the statements of which each connection keeps the last 128. And so
+    are addresses: yarl keeps the last 128 that the clients parsed, and each WHIP resource has its
+    own.
     """
-    return Counter(
+    found = Counter(
         f"{type(o).__module__}.{type(o).__qualname__}"
         for o in gc.get_objects()
         if type(o) is not URL and (type(o) is not weakref.ReferenceType or o() is not None)
     )
+    del found["sqlite3.Statement"]
+    return found
 
 
 async def measure(directory: Path, *, warm_up: int, joins: int, ghosts: int) -> dict[str, Any]:

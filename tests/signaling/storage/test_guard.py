@@ -12,6 +12,7 @@ import pytest
 from signaling.errors import OutcomeUnknown, StorageError, StoreUnavailable
 from signaling.ids import AccountSid
 from signaling.storage import Page, RoomFilter
+from signaling.storage.guard import StoreGuard
 from signaling.storage.sql_store import SqlStore
 from tests.signaling.support import place_database
 from tests.support.postgres import PostgresServer
@@ -165,3 +166,34 @@ async def test_what_the_store_refuses_does_not_bring_it_down(store: SqlStore) ->
     assert store.is_up
     # A name that no room can have is not found, and nothing else.
     assert await store.find_in_progress("a\0b") is None
+
+
+async def test_a_long_queue_is_no_sign_of_a_store_that_is_down() -> None:
+    guard = StoreGuard(timeout=1.0, probe=lambda: asyncio.sleep(0), abandon=lambda: None)
+    connection = asyncio.Lock()
+
+    async def work(number: int) -> int:
+        async with connection:
+            await asyncio.sleep(0.4)
+        return number
+
+    # The last one waits longer than a store may be silent.
+    assert await asyncio.gather(*(guard.run(work(n)) for n in range(4))) == [0, 1, 2, 3]
+    assert guard.is_up
+    await guard.close()
+
+
+async def test_a_call_does_not_wait_for_ever_while_others_are_answered() -> None:
+    guard = StoreGuard(timeout=0.2, probe=lambda: asyncio.sleep(0), abandon=lambda: None)
+    stuck = asyncio.create_task(guard.run(asyncio.sleep(60)))
+
+    async def answer_others() -> None:
+        while guard.is_up:
+            await guard.run(asyncio.sleep(0.01))
+
+    others = asyncio.create_task(answer_others())
+    with pytest.raises(OutcomeUnknown):
+        await asyncio.wait_for(stuck, AMPLE)
+    assert not guard.is_up
+    await asyncio.wait({others})
+    await guard.close()
