@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ class FaultyStore:
             raise self.fault
         self.writes.append([record.sid for record in records])
         await self.store.put_all(records)
+
+    async def release_name(self, room: RoomRecord) -> None:
+        await self.store.release_name(room)
 
 
 @asynccontextmanager
@@ -151,6 +155,26 @@ async def test_a_record_that_the_store_never_takes_blocks_no_other(
                 await asyncio.sleep(0.005)
         assert await store.store.get_participant(ROOM.sid, person(2).sid) is not None
         assert recorder.dropped == 1
+
+
+async def test_a_room_takes_its_name_from_a_row_that_was_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a creation leaves it that was committed after its caller had been told of a failure.
+    later = STARTED_AT + timedelta(minutes=1)
+    room = replace(ROOM, sid="RM" + "2" * 32, created_at=later, updated_at=later)
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        recorder.put(room)
+        recorder.put(replace(person(1), room_sid=room.sid))
+        async with asyncio.timeout(5.0):
+            while recorder.backlog:  # noqa: ASYNC110 - the recorder reports to nobody
+                await asyncio.sleep(0.005)
+        assert recorder.dropped == 0
+        assert await store.store.get_room(room.sid) == room
+        assert await store.store.get_participant(room.sid, person(1).sid) is not None
+        left = await store.store.get_room(ROOM.sid)
+        assert left is not None
+        assert (left.status, left.ended_at) == ("completed", later)
 
 
 async def test_the_backlog_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
