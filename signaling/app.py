@@ -24,6 +24,8 @@ from signaling.auth.access_token import TokenVerifier
 from signaling.auth.account import Account
 from signaling.auth.configured import account_of, print_account
 from signaling.config import (
+    DATABASE_FILE,
+    JOURNAL_DIRECTORY,
     METRICS_ON_HTTP,
     Settings,
     is_loopback,
@@ -421,7 +423,7 @@ class Server:
         try:
             if not url:
                 settings.data_dir.mkdir(parents=True, exist_ok=True)
-                url = f"sqlite:///{_quoted(settings.data_dir / 'parlour.db')}"
+                url = f"sqlite:///{_quoted(settings.data_dir / DATABASE_FILE)}"
             database = path_of(url)
             if database is not None:
                 self._stack.callback(os.close, take_lock(database))
@@ -439,7 +441,7 @@ class Server:
         settings = self._settings
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-            directory = settings.data_dir / "journal"
+            directory = settings.data_dir / JOURNAL_DIRECTORY
             # Its own lock: servers of several databases must not share a data directory.
             self._stack.callback(os.close, take_lock(directory))
             return Journal.open(directory, limit_bytes=settings.journal_max_bytes)

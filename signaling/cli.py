@@ -170,6 +170,26 @@ def doctor(settings: Settings) -> None:
         raise SystemExit(EXIT_FAULT)
 
 
+@app.command()
+@with_settings
+def backup(
+    settings: Settings,
+    target: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="Where to; it must not exist yet.")
+    ],
+) -> None:
+    """
+    Copy account, database (SQLite) and journal into a new directory, while the server runs or not.
+
+    The copy is a data directory: "parlour serve --data-dir DIRECTORY" serves from it. It holds
+    secrets, and only its owner can read it.
+    """
+    from signaling.backup import back_up
+
+    back_up(settings, target)
+    print(f"backed up to {target}")
+
+
 @config_app.command("show")
 @with_settings
 def show(settings: Settings) -> None:

@@ -36,6 +36,8 @@ FILE_SUFFIX = "_FILE"
 REFERENCE = Path(__file__).parent / "reference.toml"
 SECRET_FILE_MAX_BYTES = 64 * 1024
 METRICS_ON_HTTP = "http"
+DATABASE_FILE = "parlour.db"
+JOURNAL_DIRECTORY = "journal"
 
 
 def _split(value: object) -> object:

@@ -50,7 +50,7 @@ def test_help_tells_every_setting(command: Command) -> None:
 
 def test_top_level_help_tells_the_commands(command: Command) -> None:
     outcome = command("--help")
-    for name in ("serve", "token", "doctor", "config", "page"):
+    for name in ("serve", "token", "doctor", "backup", "config", "page"):
         assert re.search(rf"^  {name} ", outcome.out, re.MULTILINE)
 
 
