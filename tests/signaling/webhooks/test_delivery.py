@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from twilio.request_validator import RequestValidator
 
-from signaling.errors import StorageError
+from signaling.errors import OutcomeUnknown, StorageError, StoreUnavailable
 from signaling.webhooks import deliverer, retry
 from tests.signaling.support import open_store
 from tests.signaling.webhooks.support import (
@@ -299,11 +299,11 @@ async def test_nothing_is_told_that_is_not_in_the_store(
 
         async def fails(records: object) -> None:
             if down:
-                raise StorageError("the disk is full")
+                raise OutcomeUnknown("the disk is full")
             await put_all(records)  # type: ignore[arg-type]
 
         monkeypatch.setattr(h.store, "put_all", fails)
-        with pytest.raises(StorageError):
+        with pytest.raises(StoreUnavailable):
             await h.service.complete_room(sid)
         await asyncio.sleep(0.15)
         assert receiver.events == ["room-created"]
