@@ -11,7 +11,7 @@ from tests.support.postgres import PostgresServer, programs
 def postgres() -> Iterator[PostgresServer]:
     """A server that runs for the whole session; its databases are the tests' own."""
     if programs() is None:
-        pytest.skip("no PostgreSQL server is installed")
+        pytest.fail("no PostgreSQL server is installed: package postgresql")
     server = PostgresServer()
     try:
         server.start()

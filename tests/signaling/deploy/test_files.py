@@ -99,7 +99,7 @@ def test_ports_of_the_compose_file_are_those_of_the_settings() -> None:
 def test_systemd_understands_the_unit_and_finds_little_exposed(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
-        pytest.skip("systemd-analyze is not installed")
+        pytest.fail("systemd-analyze is not installed: package systemd")
     # The command has to exist for this, and it is not installed where the unit expects it.
     unit = tmp_path / UNIT.name
     command = Path(sys.executable).parent / "parlour"

@@ -32,7 +32,7 @@ BOUND = FLUSH_TIMEOUT + 3 * STORE_TIMEOUT
 async def durable() -> AsyncIterator[PostgresServer]:
     """A server whose commits survive its own crash, as in service."""
     if programs() is None:
-        pytest.skip("no PostgreSQL server is installed")
+        pytest.fail("no PostgreSQL server is installed: package postgresql")
     server = await asyncio.to_thread(PostgresServer, durable=True)
     try:
         await asyncio.to_thread(server.start)
