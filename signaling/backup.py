@@ -5,11 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
-
 from signaling.auth.account import ACCOUNT_FILE
 from signaling.config import DATABASE_FILE, JOURNAL_DIRECTORY, Settings
 from signaling.errors import ConfigError, StorageError
+from signaling.storage.engines import path_of
 from signaling.storage.files import make_private
 
 
@@ -22,7 +21,8 @@ def back_up(settings: Settings, target: Path) -> None:
 
     :param target: A directory that does not exist yet; only its owner can read what is in it.
     :raises ConfigError: if the database is no file, or the target exists.
-    :raises StorageError: if it cannot be read or written; the target is then gone again.
+    :raises StorageError: if the setting names no database, or it cannot be read or written; the
+        target is then gone again.
     """
     source = _database_of(settings)
     if not source.is_file():
@@ -48,13 +48,13 @@ def _database_of(settings: Settings) -> Path:
     url = settings.database_url.get_secret_value()
     if not url:
         return settings.data_dir / DATABASE_FILE
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    path = path_of(url)
+    if path is None:
         raise ConfigError(
-            f"a {parsed.get_backend_name()} database is backed up with its own tools (pg_dump); "
-            f"keep {settings.data_dir / ACCOUNT_FILE} as well"
+            "only a SQLite file is backed up; use pg_dump for PostgreSQL, and keep "
+            f"{settings.data_dir / ACCOUNT_FILE} as well"
         )
-    return Path(parsed.database)
+    return path
 
 
 def _copy_files(data_dir: Path, target: Path) -> None:

@@ -59,6 +59,7 @@ async def test_rows_that_wait_in_the_journal_are_in_the_backup(tmp_path: Path) -
     [
         ({}, "there is no database"),
         ({"DATABASE_URL": "postgresql://u:hush@localhost/d"}, "pg_dump"),
+        ({"DATABASE_URL": "mysql://u:hush@localhost/d"}, "database"),
     ],
 )
 async def test_what_cannot_be_backed_up_is_said_in_one_line(
