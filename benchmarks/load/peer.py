@@ -183,6 +183,10 @@ class Peer:
         """Let somebody else read the socket, and hand on what is no media with :meth:`receive`."""
         self._loop.add_reader(self._socket.fileno(), reader)
 
+    def stop_reading(self) -> None:
+        """Leave what comes in the socket: a client that only has to be there costs nothing."""
+        self._loop.remove_reader(self._socket.fileno())
+
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         """Take a datagram that :meth:`read_by` brought."""
         self.core.receive_datagram(data, Address(*source), monotonic())

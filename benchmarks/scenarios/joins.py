@@ -1,0 +1,218 @@
+"""
+How many joins a second the server takes, what one costs, and what it does with more than it can.
+
+A join is the whole of it: WebSocket, token, SDP, ICE, DTLS and the first packet of the room's
+speaker. Who has joined leaves half a second later, and that is in the figures too. Joins begin at
+an even rate whatever becomes of them. The rate is raised until they no longer succeed; then follow
+a run at 70 % of the highest goodput, for latency, and one at three times the highest goodput, of
+which the server should turn away what it cannot serve ("busy") while goodput stays.
+
+The clients are in processes of their own, below the server in priority. They cost about as much as
+the server, so on few processors they are the limit in joins a second: "server CPU" says how busy
+the server was, and ms of CPU for each join is what can be compared.
+"""
+
+import argparse
+import asyncio
+from dataclasses import dataclass
+
+import aiohttp
+
+from benchmarks.crowd import Crowd, CrowdConfig, Outcome
+from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS, speaking_rooms
+from benchmarks.processes import cpu_time
+from benchmarks.report import Progress, Result, quantile
+from benchmarks.server import ServerProcess, running_server
+
+NAME = "joins"
+HELP = "full joins a second, CPU time of one, latency, and behaviour at three times the maximum"
+
+ENOUGH = 0.9
+"""Share of the offered joins below which a rate is too high."""
+STEADY = 0.7
+OVERLOAD = 3.0
+SATURATED = 0.85
+"""Processors from which the server is the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rate, and what came of it."""
+
+    name: str
+    rate: float
+    outcome: Outcome
+    server_cpu_seconds: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """Of the server, for each join."""
+        return 1000 * self.server_cpu_seconds / max(1, self.outcome.joined)
+
+    @property
+    def server_load(self) -> float:
+        """Processors that the server kept busy."""
+        return self.server_cpu_seconds / self.outcome.seconds
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether nearly all of the joins that should have begun were made."""
+        return self.outcome.goodput >= ENOUGH * self.rate
+
+    def figures(self) -> dict[str, object]:
+        """Return what JSON shows."""
+        found = self.outcome
+        return {
+            "rate": self.rate,
+            "offered": found.offered,
+            "joined": found.joined,
+            "busy": found.busy,
+            "failed": dict(found.failed),
+            "joins_per_second": found.goodput,
+            "server_cpu_ms_per_join": self.cpu_ms,
+            "server_processors": self.server_load,
+            "client_processors": found.cpu_seconds / found.seconds,
+            "latency_ms": latency(found),
+        }
+
+    def row(self) -> tuple[str | float | int | None, ...]:
+        """Return the line of the table."""
+        found = self.outcome
+        return (
+            self.name,
+            self.rate,
+            found.goodput,
+            latency(found)["p50"],
+            latency(found)["p99"],
+            self.cpu_ms,
+            self.server_load,
+            found.busy,
+            found.failed.total(),
+        )
+
+
+def latency(outcome: Outcome) -> dict[str, float | None]:
+    """Return p50 and p99 in ms."""
+    found = outcome.latencies_ms
+    return {
+        "p50": quantile(found, 0.5) if found else None,
+        "p99": quantile(found, 0.99) if found else None,
+    }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each rate")
+    parser.add_argument("--start", type=float, default=30.0, help="joins a second to begin with")
+    parser.add_argument("--factor", type=float, default=1.3, help="from one rate to the next")
+    parser.add_argument("--highest", type=float, default=2000.0, help="rate to end with")
+    parser.add_argument("--rooms", type=int, default=20, help="that are joined in turn")
+    parser.add_argument("--hold", type=float, default=0.5, help="seconds until who joined leaves")
+    parser.add_argument("--workers", type=int, default=2, help="processes of clients")
+    parser.add_argument(
+        "--only-rate",
+        type=float,
+        metavar="R",
+        help="measure this rate and nothing else, to compare two builds of the server",
+    )
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    """Measure."""
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> Result:
+    progress = Progress(NAME)
+    progress.say("starting the server")
+    names = [f"room-{number}" for number in range(arguments.rooms)]
+    config = CrowdConfig(rooms=names, workers=arguments.workers, hold=arguments.hold)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with (
+        running_server(settings=OPEN_TO_ONE_ADDRESS) as server,
+        aiohttp.ClientSession(connector=connector) as http,
+        speaking_rooms(server, http, names),
+        Crowd.running(server, config) as crowd,
+    ):
+        runner = _Runner(server, crowd, arguments, progress)
+        await runner.step("warm-up", arguments.only_rate or arguments.start, 1.0)
+        if arguments.only_rate:
+            return _result([await runner.step("rate", arguments.only_rate)], arguments)
+        return _result(await runner.all(), arguments)
+
+
+class _Runner:
+    def __init__(
+        self,
+        server: ServerProcess,
+        crowd: Crowd,
+        arguments: argparse.Namespace,
+        progress: Progress,
+    ) -> None:
+        self._server, self._crowd = server, crowd
+        self._arguments, self._progress = arguments, progress
+
+    async def step(self, name: str, rate: float, seconds: float | None = None) -> Step:
+        self._progress.say(f"{name}: {rate:.0f} joins a second")
+        before = cpu_time(self._server.pid)
+        outcome = await self._crowd.offer(rate, seconds or self._arguments.seconds)
+        await asyncio.sleep(self._arguments.hold)
+        used = cpu_time(self._server.pid).since(before).process / 1e9
+        return Step(name, rate, outcome, used)
+
+    async def all(self) -> list[Step]:
+        steps = []
+        rate = self._arguments.start
+        while rate <= self._arguments.highest:
+            steps.append(await self.step("ramp", rate))
+            if not steps[-1].succeeds:
+                break
+            rate *= self._arguments.factor
+        peak = max(step.outcome.goodput for step in steps)
+        steps.append(await self.step("70 %", STEADY * peak))
+        steps.append(await self.step("three times", OVERLOAD * peak))
+        self._progress.clear()
+        return steps
+
+
+def _result(steps: list[Step], arguments: argparse.Namespace) -> Result:
+    ramp = [step for step in steps if step.name in ("ramp", "rate")]
+    best = max(ramp, key=lambda step: step.outcome.goodput)
+    by_name = {step.name: step for step in steps}
+    steady, overload = by_name.get("70 %"), by_name.get("three times")
+    cpu_ms = (steady or best).cpu_ms
+    notes = [f"{1000 / cpu_ms:.0f} joins a second and core of the server at {cpu_ms:.2f} ms each."]
+    server_is_limit = max(step.server_load for step in steps) >= SATURATED
+    if not server_is_limit:
+        notes.append("The server was never busy: joins a second are the clients' limit.")
+    share = None
+    if overload is not None:
+        share = overload.outcome.goodput / best.outcome.goodput
+        notes.append(
+            f"At {OVERLOAD:.0f} times the highest goodput {overload.outcome.busy} of "
+            f"{overload.outcome.offered} were told to come back later; goodput was {share:.0%}."
+        )
+    reasons = sum((step.outcome.failed for step in steps), start=best.outcome.failed.__class__())
+    notes += [f"{count} x {reason}" for reason, count in reasons.most_common(5)]
+    return Result(
+        scenario=NAME,
+        columns=(
+            *("joins", "offered/s", "joined/s", "p50 ms", "p99 ms", "server CPU ms"),
+            *("server CPU", "busy", "failed"),
+        ),
+        rows=[step.row() for step in steps],
+        figures={
+            "rooms": arguments.rooms,
+            "workers": arguments.workers,
+            "joins_per_second": best.outcome.goodput,
+            "server_cpu_ms_per_join": cpu_ms,
+            "joins_per_server_cpu_second": 1000 / cpu_ms,
+            "latency_ms_at_70_percent": latency(steady.outcome) if steady else None,
+            "overload_goodput_share": share,
+            "limited_by": "server" if server_is_limit else "clients",
+            "steps": [{"name": step.name, **step.figures()} for step in steps],
+        },
+        samples={f"{s.name} {s.rate:.0f}/s": s.outcome.latencies_ms for s in steps},
+        unit="ms from WebSocket to first packet",
+        notes=tuple(notes),
+    )
