@@ -40,7 +40,7 @@ browser: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-vi
 	$(BIN)/python -m pytest -m "browser and not acceptance"
 
 acceptance: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## the long runs
-	$(BIN)/python -m pytest -m acceptance
+	$(BIN)/python -m pytest -m acceptance -o faulthandler_timeout=1200
 
 sanitize: $(VENV)/.test ## the data plane's tests on an ASan and UBSan build
 	$(BIN)/python tests/native/run_sanitized.py
