@@ -116,9 +116,7 @@ class Handlers:
         return json_response(200, participant_resource(participant, call.base_url))
 
     async def update_participant(self, call: Call) -> Response:
-        room = self._service.room_in_progress(call.names[0])
-        inside = room and self._service.find_inside(room.sid, call.names[1])
-        participant = inside or await self._participant(call)
+        participant = self._inside(call) or await self._participant(call)
         if call.given.raw("Status") != "disconnected":
             raise ApiError.of(ErrorCode.PARTICIPANT_STATUS_INVALID)
         participant = await self._service.disconnect_participant(
@@ -161,6 +159,15 @@ class Handlers:
         if room is None:
             raise not_found(call.resource)
         return room
+
+    def _inside(self, call: Call) -> ParticipantRecord | None:
+        """Return the participant if it is inside, without asking the store: for what is urgent."""
+        room = self._service.room_in_progress(call.names[0])
+        name = call.names[1]
+        found = self._service.find_inside(room.sid, name) if room is not None else None
+        if found is None or (is_sid(name, "PA") and found.sid != name):
+            return None
+        return found
 
     async def _participant(self, call: Call) -> ParticipantRecord:
         """Return the participant with this SID, else the one inside with this identity."""

@@ -52,14 +52,23 @@ class Parameters:
         return tuple(_checked(name, value) for value in self._values.get(name, ()))
 
     def json_object(self, name: str) -> dict[str, Any] | None:
-        """Return a JSON object; in none of its objects a member may be given twice."""
+        """
+        Return a JSON object; in none of its objects a member may be given twice.
+
+        What JSON can say and not every store or client can hold is refused: numbers that no float
+        has room for, texts with NUL or half a surrogate pair.
+        """
         text = self.text(name)
         if text is None:
             return None
         try:
             value = json.loads(text, object_pairs_hook=_members)
+            canonical = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            canonical.encode()
         except (ValueError, RecursionError):
             raise _invalid(name, "is not JSON") from None
+        if "\\u0000" in canonical.replace("\\\\", ""):
+            raise _invalid(name, "has invalid characters")
         if not isinstance(value, dict):
             raise _invalid(name, "must be a JSON object")
         return value

@@ -1,6 +1,5 @@
 """The parameters with which a room is created, and their ranges."""
 
-import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -52,7 +51,7 @@ def read_room_settings(given: Parameters, limits: RoomLimits) -> RoomSettings:
     given.boolean("EnableTurn", True)
     given.boolean("LargeRoom", False)
     given.boolean("TranscribeParticipantsOnConnect", False)
-    _check_json(given, "TranscriptionsConfiguration", dict, ErrorCode.INVALID_PARAMETER)
+    given.json_object("TranscriptionsConfiguration")
     max_participants = given.integer(
         "MaxParticipants",
         PARTICIPANTS_MAX.get(kind, min(GROUP_PARTICIPANTS_MAX, limits.max_participants_ceiling)),
@@ -135,15 +134,3 @@ def read_status_callback(given: Parameters) -> str | None:
     if not fits or len(url) > CALLBACK_MAX_CHARACTERS or any(c <= " " or c == "\x7f" for c in url):
         raise ApiError.of(ErrorCode.CALLBACK_INVALID)
     return url
-
-
-def _check_json(given: Parameters, name: str, kind: type, code: ErrorCode) -> None:
-    text = given.text(name, code)
-    if text is None:
-        return
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ApiError.of(code) from None
-    if not isinstance(value, kind):
-        raise ApiError.of(code)

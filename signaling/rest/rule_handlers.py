@@ -57,7 +57,7 @@ class RuleHandlers(Handlers):
         return json_response(200, recording_rules_resource(await self._room(call)))
 
     async def update_recording_rules(self, call: Call) -> Response:
-        room = await self._room(call)
+        room = self._service.room_in_progress(call.names[0]) or await self._room(call)
         room = await self._rules.set_recording_rules(room, read_recording_rules(call.given))
         return json_response(200, recording_rules_resource(room))
 
@@ -65,7 +65,8 @@ class RuleHandlers(Handlers):
         return json_response(200, subscribe_rules_resource(await self._participant(call)))
 
     async def update_subscribe_rules(self, call: Call) -> Response:
-        participant = await self._participant(call)
+        # A page has to know at once, however long the store takes.
+        participant = self._inside(call) or await self._participant(call)
         rules = read_subscribe_rules(call.given)
         participant = await self._rules.set_subscribe_rules(participant, rules)
         return json_response(200, subscribe_rules_resource(participant))
@@ -94,7 +95,7 @@ class RuleHandlers(Handlers):
 
     async def override_subscription(self, call: Call) -> Response:
         """Give or take a single track: not documented, but the JavaScript SDK's tests do it."""
-        participant = await self._participant(call)
+        participant = self._inside(call) or await self._participant(call)
         track_sid, status = call.given.text("Track"), call.given.text("Status")
         if track_sid is None:
             raise ApiError.of(ErrorCode.INVALID_PARAMETER, "Track is missing")
@@ -103,7 +104,6 @@ class RuleHandlers(Handlers):
             raise ApiError.of(ErrorCode.INVALID_PARAMETER, f"Status must be {words}")
         if not is_sid(track_sid, "MT"):
             raise not_found(f"{call.resource}/{track_sid}")
-        before = await self._subscriptions.get_subscribed_track(participant.sid, track_sid)
         try:
             await self._rules.override_subscription(
                 participant, track_sid, wanted=OVERRIDES[status]
@@ -112,14 +112,14 @@ class RuleHandlers(Handlers):
             if error.code == ErrorCode.NOT_FOUND:
                 raise not_found(f"{call.resource}/{track_sid}") from None
             raise
-        after = await self._subscriptions.get_subscribed_track(participant.sid, track_sid)
-        shown = after or before or await self._unsubscribed(participant, track_sid)
+        shown = await self._subscriptions.last_subscribed_track(participant.sid, track_sid)
+        shown = shown or await self._never_subscribed(participant, track_sid)
         if shown is None:
             # It was unpublished in this very moment.
             raise not_found(f"{call.resource}/{track_sid}")
         return json_response(202, subscribed_track_resource(shown, call.base_url))
 
-    async def _unsubscribed(
+    async def _never_subscribed(
         self, participant: ParticipantRecord, track_sid: str
     ) -> SubscribedTrack | None:
         track: TrackRecord | None

@@ -46,9 +46,10 @@ class IdentityStore(Protocol):
 
 class RuleCommands:
     """
-    What is commanded takes effect at once; each call returns when it is in the store too.
+    What is commanded takes effect at once; each call returns when it is on the disk too, in the
+    store or in the journal.
 
-    :raises StorageError: from every call, when the store fails; what was commanded holds even so.
+    :raises StorageError: from every call, when neither takes it; what was commanded holds even so.
     """
 
     def __init__(self, *, service: "RoomService", store: IdentityStore) -> None:
@@ -67,7 +68,7 @@ class RuleCommands:
         if live is None:
             raise ApiError.of(ErrorCode.PARTICIPANT_NOT_FOUND)
         record = live.set_subscribe_rules(participant.sid, rules)
-        await self._service.flush()
+        await self._service.persist()
         return record
 
     async def override_subscription(
@@ -83,7 +84,7 @@ class RuleCommands:
         if live is None:
             raise ApiError.of(ErrorCode.PARTICIPANT_NOT_FOUND)
         live.override_subscription(participant.sid, track_sid, wanted=wanted)
-        await self._service.flush()
+        await self._service.persist()
 
     async def set_recording_rules(self, room: RoomRecord, rules: tuple[Rule, ...]) -> RoomRecord:
         """
@@ -97,7 +98,7 @@ class RuleCommands:
         if live is None:
             raise ApiError.of(ErrorCode.ROOM_COMPLETED)
         record = live.set_recording_rules(rules)
-        await self._service.flush()
+        await self._service.persist()
         return record
 
     async def anonymize(self, participant: ParticipantRecord) -> ParticipantRecord:

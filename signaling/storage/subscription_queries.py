@@ -30,6 +30,18 @@ class SubscriptionQueries(SqlQueries):
         query = _given(participant_sid).where(subscriptions.c.track_sid == track_sid)
         return await self._one(query, _subscribed_of)
 
+    async def last_subscribed_track(
+        self, participant_sid: str, track_sid: str
+    ) -> SubscribedTrack | None:
+        """Return the same, or the stretch that ended last when it is not given now."""
+        stretches = (
+            _stretches(participant_sid)
+            .where(subscriptions.c.track_sid == track_sid)
+            .order_by(subscriptions.c.created_at.desc(), subscriptions.c.ended_at.is_not(None))
+            .limit(1)
+        )
+        return await self._one(stretches, _subscribed_of)
+
     async def get_track(self, room_sid: str, sid: str) -> TrackRecord | None:
         """Return a track of a room, published now or not."""
         query = select(tracks).where(tracks.c.room_sid == room_sid, tracks.c.sid == sid)
@@ -37,6 +49,10 @@ class SubscriptionQueries(SqlQueries):
 
 
 def _given(participant_sid: str) -> Select[Any]:
+    return _stretches(participant_sid).where(subscriptions.c.ended_at.is_(None))
+
+
+def _stretches(participant_sid: str) -> Select[Any]:
     return (
         select(
             subscriptions.c.sid,
@@ -51,10 +67,7 @@ def _given(participant_sid: str) -> Select[Any]:
             tracks.c.updated_at,
         )
         .join(tracks, tracks.c.sid == subscriptions.c.track_sid)
-        .where(
-            subscriptions.c.participant_sid == participant_sid,
-            subscriptions.c.ended_at.is_(None),
-        )
+        .where(subscriptions.c.participant_sid == participant_sid)
     )
 
 

@@ -243,6 +243,8 @@ def test_sources_may_have_commas(client: Any, room: Any) -> None:
         {"video_layout": '{"r": {"video_sources": ["*"]}, "r": {"video_sources": ["*"]}}'},
         {"video_layout": "[" * 100_000},
         {"video_layout": "{}"},
+        {"video_layout": r'{"\ud800": {"video_sources": ["*"]}}'},
+        {"video_layout": r'{"\u0000": {"video_sources": ["*"]}}'},
         {"resolution": "0640x480", "audio_sources": ["*"]},
         {"status_callback": "ftp://x", "audio_sources": ["*"]},
         {"audio_sources": ["\0"]},

@@ -107,6 +107,13 @@ def test_room_shows_what_it_was_created_with(
         ({"RecordingRules": "not JSON"}, 53120),
         ({"RecordingRules": "[" * 9000}, 53120),
         ({"TranscriptionsConfiguration": "[]"}, 20001),
+        (
+            {
+                "TranscribeParticipantsOnConnect": "true",
+                "TranscriptionsConfiguration": '{"a": 1, "a": 2}',
+            },
+            20001,
+        ),
     ],
 )
 def test_parameter_out_of_its_range_is_refused(

@@ -126,10 +126,21 @@ def test_bad_configuration_is_refused(
     server: RunningServer, client: Any, room: Any, http: requests.Session
 ) -> None:
     url = f"{server.url}/v1/Rooms/{room.sid}/Transcriptions"
-    for text in ("[]", "{", "[" * 100_000, '{"a": 1, "a": 2}'):
+    for text in (
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"a": 1, "a": 2}',
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        r'{"a": "\ud800"}',
+        r'{"\u0000": 1}',
+    ):
         answer = http.post(url, data={"Configuration": text})
         assert (answer.status_code, answer.json()["code"]) == (400, 20001)
     assert client.rooms(room.sid).transcriptions.list() == []
+    made = http.post(url, data={"Configuration": r'{"a": "\\u0000 \ud83d\ude00"}'})
+    assert made.json()["configuration"] == {"a": "\\u0000 \U0001f600"}
 
 
 MESSAGE: dict[str, Any] = {

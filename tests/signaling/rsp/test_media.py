@@ -107,6 +107,13 @@ class Participant:
         }
         await self.send({"type": "msg", "body": body | members})
 
+    async def mute(self, kind: str) -> None:
+        """Declare a track as muted; its media goes on."""
+        for track in self.declared:
+            if track["kind"] == kind:
+                track["enabled"] = False
+        await self.update()
+
     async def send(self, frame: dict[str, Any]) -> None:
         await self.websocket.send_str(json.dumps(frame))
 
