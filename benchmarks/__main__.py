@@ -1,9 +1,14 @@
 """``python -m benchmarks``: what media costs on this machine. One module per scenario."""
 
 import argparse
+import signal
+import sys
 
 from .report import show
 from .scenarios import scenarios
+
+STOPPED = 128 + signal.SIGINT
+"""Exit status, as shells count it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +39,15 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the scenario that the command line names."""
     arguments = parser().parse_args()
-    show(arguments.run(arguments), json_file=arguments.json, plot_file=arguments.plot)
+    # Shells let what they start in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        result = arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(STOPPED) from None
+    show(result, json_file=arguments.json, plot_file=arguments.plot)
 
 
 if __name__ == "__main__":

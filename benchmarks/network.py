@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .processes import DIES_WITH_US
+
 OURS, SERVERS = "10.97.0.2", "10.97.0.1"
 _CLONE_NEWNET = 0x40000000
 _DEADLINE = 10.0
@@ -45,6 +47,11 @@ class Link:
         }}"""
         subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
 
+    def let_through(self, port: int) -> None:
+        """Except one more port from :meth:`drop_media`."""
+        rule = f"insert rule netdev bench ingress udp dport {port} accept"
+        subprocess.run(["nft", rule], check=True)
+
 
 @contextmanager
 def veth_link(*, segmenting: bool) -> Iterator[Link]:
@@ -61,7 +68,8 @@ def veth_link(*, segmenting: bool) -> Iterator[Link]:
     before = os.readlink("/proc/self/ns/net")
     if libc.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "a network namespace cannot be made")
-    with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE) as holder:
+    command = [*DIES_WITH_US, "unshare", "--net", "cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as holder:
         try:
             _wait_for_namespace(holder.pid, {before, os.readlink("/proc/self/ns/net")})
             enter = ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")

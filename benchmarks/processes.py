@@ -4,6 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""
+Command prefix: the kernel kills the process when the thread that starts it ends, however that is.
+
+It executes the command in its own place. Start it from the main thread.
+"""
 PLANE = "plane-"
 """Names of the data plane's threads begin so."""
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.processes import DIES_WITH_US
 from signaling.auth.access_token import mint_access_token
 from signaling.ids import AccountSid, ApiKeySid
 
@@ -148,7 +149,12 @@ async def running_server(
             "PARLOUR_METRICS_BIND": f"{host}:{metrics_port}",
             **{f"PARLOUR_{name}": value for name, value in (settings or {}).items()},
         }
-        command = (*command_prefix, str(Path(sys.executable).parent / "parlour"), "serve")
+        command = (
+            *DIES_WITH_US,
+            *command_prefix,
+            str(Path(sys.executable).parent / "parlour"),
+            "serve",
+        )
         log = data_dir / "server.log"
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(

@@ -6,31 +6,50 @@ import subprocess
 from types import TracebackType
 from typing import Self
 
+from cryptography.exceptions import InvalidTag
+
 from benchmarks import limit
 from benchmarks.load.bursts import FrameSender
 from benchmarks.network import Link
-from benchmarks.processes import cpu_time
+from benchmarks.processes import DIES_WITH_US, cpu_time
+from benchmarks.server import free_port
 from router._fastpath.srtp import SrtpSession
+from router.rtp import parse_packet
 from router.srtp import AEAD_AES_128_GCM
 
 from .drop import sinks
 from .pace import pace
+from .sampled import Continuity, WrongPacket, arrival, prepare
 
-FIRST_PORT = 40000
 DRAIN_SECONDS = 0.05
 
 
 class LimitRun:
-    """The program with its publishers, in the server's place."""
+    """
+    The program with its publishers, in the server's place. The first subscriber's packets arrive,
+    as the server's sampled one's do, and are opened and compared.
+    """
 
     def __init__(self, link: Link, *, publishers: int, subscribers: int, suite: str) -> None:
-        self._sinks = sinks(FIRST_PORT, subscribers) if link.is_loopback else []
+        first_port = free_port(socket.SOCK_DGRAM, subscribers)
+        self._suite = suite
+        self._waiting: list[tuple[bytes, float]] = []
+        self._receiving = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._receiving.setblocking(False)
+        prepare(self._receiving)
+        self._receiving.bind((link.ours, first_port))
+        if link.is_loopback:
+            self._sinks = sinks(first_port + 1, subscribers - 1)
+        else:
+            self._sinks = []
+            link.let_through(first_port)
         command = [
+            *DIES_WITH_US,
             *link.enter,
             str(limit.build()),
             link.servers,
             link.ours,
-            str(FIRST_PORT),
+            str(first_port),
             str(subscribers),
             suite,
             str(publishers),
@@ -54,10 +73,11 @@ class LimitRun:
                     publisher=index,
                     ssrc=limit.FIRST_SSRC + index,
                     payload_type=96,
-                    transport_cc_id=5,
+                    transport_cc_id=limit.INBOUND_TRANSPORT_CC_ID,
                     wraps=False,
                 )
             )
+        self.continuity = Continuity(dict(enumerate(self._senders)), limit.OUTBOUND_TRANSPORT_CC_ID)
 
     def __enter__(self) -> Self:
         return self
@@ -70,20 +90,48 @@ class LimitRun:
     ) -> None:
         self._process.kill()
         self._process.communicate()
-        for one in (*self._sockets, *self._sinks):
+        for one in (*self._sockets, *self._sinks, self._receiving):
             one.close()
 
     async def run(self, seconds: float, rate: float) -> float:
-        """Return nanoseconds of CPU time per forwarded packet."""
+        """
+        Return nanoseconds of CPU time per forwarded packet.
+
+        :raises WrongPacket: when what the first subscriber got is not right.
+        """
         before, spent = self._counts(), cpu_time(self._process.pid)
         senders = [sender.send for sender in self._senders]
-        await asyncio.to_thread(pace, senders, seconds=seconds, rate=rate)
-        await asyncio.sleep(DRAIN_SECONDS)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._receiving, self._read)
+        try:
+            await pace(senders, seconds=seconds, rate=rate)
+            await asyncio.sleep(DRAIN_SECONDS)
+        finally:
+            loop.remove_reader(self._receiving)
         after, used = self._counts(), cpu_time(self._process.pid).since(spent)
+        self._read()
+        self._check()
         _, forwarded, _, bad, refused = (a - b for a, b in zip(after, before, strict=True))
         if bad or refused or not forwarded:
             raise RuntimeError(f"the limit went wrong: {after}")
         return used.process / forwarded
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data, control, _, _ = self._receiving.recvmsg(2048, 64)
+            except BlockingIOError:
+                return
+            self._waiting.append((data, arrival(control)))
+
+    def _check(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for data, at in waiting:
+            try:
+                packet = parse_packet(limit.open_first_subscribers(data, self._suite))
+            except InvalidTag:
+                raise WrongPacket("a packet of the limit does not authenticate") from None
+            self.continuity.take(packet, at)
 
     def _counts(self) -> list[int]:
         return [int(word) for word in self._ask("\n").split()]

@@ -2,40 +2,175 @@
 
 import socket
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pylibsrtp import Error
-
-from benchmarks.load.bursts import MARK_AT, Arrivals, FrameSender, frame_payload, read_mark
+from benchmarks.load.bursts import (
+    MARK_AT,
+    Arrivals,
+    FrameSender,
+    SentFrame,
+    frame_payload,
+    read_mark,
+)
 from benchmarks.load.peer import Peer
-from router.rtp import parse_packet
+from router.rtp import RtpPacket, parse_packet
+from router.sdp.config import TRANSPORT_WIDE_CC_EXTENSION
 
+SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("ll")
 _PER_WAKE = 64
+_RECEIVE_BUFFER = 1 << 24
+_HALF = 0x8000
 
 
 class WrongPacket(Exception):
     """What came is not what was sent."""
 
 
-class SampledReceiver:
-    """Reads a client's socket from now on. :raises WrongPacket: from :meth:`check`."""
+@dataclass(slots=True)
+class _Stream:
+    """By how much the numbers of a stream differ from those of its publisher."""
 
-    def __init__(self, peer: Peer, senders: dict[int, FrameSender]) -> None:
-        self.packets = self.lost = 0
+    sequence_number: int
+    timestamp: int
+    picture_id: int
+    next_frame: tuple[int, int]
+    """Frame and index of the packet that has to come next."""
+
+
+class Continuity:
+    """
+    Compares the packets of one receiver with what was sent: payloads byte for byte, markers, and
+    sequence numbers, timestamps and picture ids, which may differ by the same amount all along.
+    Transport-wide numbers have to count all packets of the receiver.
+
+    :param senders: By publisher's number.
+    :param transport_cc_id: Of the header extension element.
+    """
+
+    def __init__(self, senders: Mapping[int, FrameSender], transport_cc_id: int) -> None:
+        self.packets = 0
+        """Since the start or :meth:`forget`; likewise the others."""
         self.latencies_ms: list[float] = []
+        self._senders, self._transport_cc_id = senders, transport_cc_id
+        self._streams: dict[int, _Stream] = {}
+        self._transport_cc: int | None = None
+        self._missing = self._skipped = self._forgotten = 0
+
+    @property
+    def lost(self) -> int:
+        """Packets that did not come: gaps of the streams, or in the transport-wide numbers."""
+        return max(self._missing, self._skipped) - self._forgotten
+
+    def forget(self) -> None:
+        """Count from here on."""
+        self._forgotten += self.lost
+        self.packets = 0
+        self.latencies_ms.clear()
+
+    def take(self, rtp: RtpPacket, at: float) -> None:
+        """
+        Take an opened packet.
+
+        :param at: Wall-clock time of its arrival.
+        :raises WrongPacket: saying what is wrong with it.
+        """
+        mark = read_mark(rtp.payload)
+        if mark is None:
+            raise WrongPacket(f"a packet of SSRC {rtp.ssrc} is nobody's: {rtp.payload[:24].hex()}")
+        publisher, frame, index = mark
+        name = f"packet {index} of frame {frame} of publisher {publisher}"
+        sent = self._senders[publisher].sent.get(frame) if publisher in self._senders else None
+        if sent is None:
+            raise WrongPacket(f"{name} was not sent lately")
+        expected = frame_payload(publisher, frame, index, len(rtp.payload) - MARK_AT)
+        if rtp.payload[MARK_AT:] != expected:
+            raise WrongPacket(f"{name} is not what was sent")
+        if rtp.marker != (index == sent.packets - 1):
+            raise WrongPacket(f"{name} has marker {rtp.marker}")
+        self._missing += self._compare(rtp, sent, (frame, index), name)
+        self._count_transport_wide(rtp, name)
+        self.packets += 1
+        self.latencies_ms.append((at - sent.at) * 1e3)
+
+    def _compare(self, rtp: RtpPacket, sent: SentFrame, place: tuple[int, int], name: str) -> int:
+        """Return how many packets of the stream are missing before this one."""
+        frame, index = place
+        picture = int.from_bytes(rtp.payload[2:4], "big")
+        found = _Stream(
+            (rtp.sequence_number - sent.sequence_number - index) & 0xFFFF,
+            (rtp.rtp_timestamp - sent.timestamp) & 0xFFFFFFFF,
+            (picture - sent.picture_id) & 0x7FFF,
+            (frame, index + 1) if index + 1 < sent.packets else (frame + 1, 0),
+        )
+        before = self._streams.get(rtp.ssrc)
+        self._streams[rtp.ssrc] = found
+        if before is None:
+            return 0
+        if place < before.next_frame:
+            raise WrongPacket(f"{name} comes twice or late")
+        for what in ("sequence_number", "timestamp", "picture_id"):
+            if getattr(before, what) != getattr(found, what):
+                raise WrongPacket(
+                    f"{name}: {what} is now {getattr(found, what)} ahead of what was sent, "
+                    f"and was {getattr(before, what)} before"
+                )
+        if place == before.next_frame:
+            return 0
+        sender = self._senders[int.from_bytes(rtp.payload[MARK_AT + 4 : MARK_AT + 8], "big")]
+        missed = sender.sent.get(before.next_frame[0])
+        if missed is None:
+            raise WrongPacket(f"{name} comes after frame {before.next_frame[0]}, long ago")
+        first = missed.sequence_number + before.next_frame[1]
+        return (sent.sequence_number + index - first) & 0xFFFF
+
+    def _count_transport_wide(self, rtp: RtpPacket, name: str) -> None:
+        element = rtp.extension(self._transport_cc_id)
+        if element is None or len(element) != 2:
+            raise WrongPacket(f"{name} has no transport-wide number")
+        number = int.from_bytes(element, "big")
+        before, self._transport_cc = self._transport_cc, number
+        if before is None:
+            return
+        step = (number - before) & 0xFFFF
+        if not 1 <= step < _HALF:
+            raise WrongPacket(f"{name} has transport-wide number {number} after {before}")
+        self._skipped += step - 1
+
+
+class SampledReceiver:
+    """
+    Reads a client's socket from now on, and keeps media until :meth:`check`.
+
+    :param streams: SSRC of the inbound stream of each publisher.
+    """
+
+    def __init__(
+        self, peer: Peer, senders: Mapping[int, FrameSender], streams: Mapping[int, int]
+    ) -> None:
+        self.continuity = Continuity(senders, _transport_cc_id(peer))
         self.arrivals = Arrivals()
-        self._peer, self._senders = peer, senders
-        self._next: dict[int, int] = {}
-        self._frames: dict[int, tuple[int, int]] = {}
-        self._failure: Exception | None = None
-        peer.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._peer = peer
+        self._publishers = {ssrc.to_bytes(4, "big"): number for number, ssrc in streams.items()}
+        self._waiting: list[tuple[bytes, float]] = []
+        prepare(peer.socket)
         peer.read_by(self._read)
 
     def check(self) -> None:
-        """Raise what went wrong so far."""
-        if self._failure is not None:
-            raise self._failure
+        """
+        Open and compare what came since the last time.
+
+        :raises WrongPacket: for the first one that is not right.
+        """
+        assert self._peer.core.srtp is not None
+        waiting, self._waiting = self._waiting, []
+        for data, at in waiting:
+            packet = self._peer.core.srtp.unprotect(data)
+            if packet is None:
+                raise WrongPacket(f"a packet does not authenticate: {data[:12].hex()}")
+            self.continuity.take(parse_packet(packet), at)
 
     def _read(self) -> None:
         for _ in range(_PER_WAKE):
@@ -46,47 +181,34 @@ class SampledReceiver:
             if data[0] >> 6 != 2 or 192 <= data[1] <= 223:
                 self._peer.receive(data, source)
                 continue
-            try:
-                self._take(data, sum(_timestamp(control)))
-            except (WrongPacket, Error) as error:
-                self._failure = self._failure or error
-
-    def _take(self, data: bytes, at: float) -> None:
-        assert self._peer.core.srtp is not None
-        packet = self._peer.core.srtp.unprotect(data)
-        if packet is None:
-            raise WrongPacket("a packet does not authenticate")
-        rtp = parse_packet(packet)
-        mark = read_mark(rtp.payload)
-        if mark is None:
-            raise WrongPacket(f"a packet of SSRC {rtp.ssrc} is nobody's: {rtp.payload[:24].hex()}")
-        publisher, frame, index = mark
-        expected = frame_payload(publisher, frame, index, len(rtp.payload) - MARK_AT)
-        if rtp.payload[MARK_AT:] != expected:
-            raise WrongPacket(
-                f"packet {index} of frame {frame} of {publisher} is not what was sent"
-            )
-        wanted = self._next.get(rtp.ssrc, rtp.sequence_number)
-        gap = (rtp.sequence_number - wanted) & 0xFFFF
-        if gap > 0x7FFF:
-            raise WrongPacket(f"sequence number {rtp.sequence_number} after {wanted}")
-        self.lost += gap
-        self._next[rtp.ssrc] = (rtp.sequence_number + 1) & 0xFFFF
-        picture = int.from_bytes(rtp.payload[2:4], "big") & 0x7FFF
-        before = self._frames.get(rtp.ssrc)
-        if before is not None and (picture - before[1]) & 0x7FFF != (frame - before[0]) & 0x7FFF:
-            raise WrongPacket(f"picture id {picture} of frame {frame} after {before}")
-        self._frames[rtp.ssrc] = frame, picture
-        self.packets += 1
-        self.arrivals.add(publisher, at)
-        sent_at = self._senders[publisher].sent_at.get(frame)
-        if sent_at is not None:
-            self.latencies_ms.append((at - sent_at) * 1e3)
+            at = arrival(control)
+            self._waiting.append((data, at))
+            publisher = self._publishers.get(data[8:12])
+            if publisher is not None:
+                self.arrivals.add(publisher, at)
 
 
-def _timestamp(control: list[tuple[int, int, bytes]]) -> tuple[float, float]:
+def _transport_cc_id(peer: Peer) -> int:
+    return next(
+        section.extensions[TRANSPORT_WIDE_CC_EXTENSION]
+        for section in peer.core.descriptions.sections
+        if section.remote_ssrcs
+    )
+
+
+def prepare(receiving: socket.socket) -> None:
+    """Let the kernel say when each datagram came, and keep many."""
+    receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    try:
+        receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+    except PermissionError:
+        receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+
+
+def arrival(control: list[tuple[int, int, bytes]]) -> float:
+    """Return the wall-clock time that came with a datagram. :raises WrongPacket: without one."""
     for level, kind, data in control:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return seconds, nanoseconds / 1e9
+            return float(seconds + nanoseconds / 1e9)
     raise WrongPacket("the kernel gave no time of arrival")

@@ -18,7 +18,13 @@ from benchmarks.load import (
     WhipSession,
     make_certificate,
 )
-from benchmarks.load.bursts import Arrivals, BurstPublisher, DroppedReceiver, FeedbackBody
+from benchmarks.load.bursts import (
+    FEEDBACK_PACKETS,
+    Arrivals,
+    BurstPublisher,
+    DroppedReceiver,
+    FeedbackBody,
+)
 from benchmarks.load.description import Section
 from benchmarks.network import Link
 from benchmarks.processes import cpu_time
@@ -95,8 +101,7 @@ class FanoutSession:
 
     def forget(self) -> None:
         """Count from here on."""
-        self.sampled.packets = self.sampled.lost = 0
-        self.sampled.latencies_ms.clear()
+        self.sampled.continuity.forget()
 
     async def run(self, seconds: float, rate: float) -> Spent:
         """Send for a time and return what it cost; all that was sent has to arrive."""
@@ -104,7 +109,7 @@ class FanoutSession:
         feedback = asyncio.create_task(self._feed_back())
         senders = [publisher.send for publisher in self._publishers]
         try:
-            await asyncio.to_thread(pace, senders, seconds=seconds, rate=rate)
+            await pace(senders, seconds=seconds, rate=rate)
             await asyncio.sleep(DRAIN_SECONDS)
         finally:
             feedback.cancel()
@@ -125,12 +130,17 @@ class FanoutSession:
             self._report()
 
     def _report(self) -> None:
-        arrivals, self.sampled.arrivals = self.sampled.arrivals, Arrivals()
+        sampled = self.sampled
+        arrivals, sampled.arrivals = sampled.arrivals, Arrivals()
         if not arrivals.ticks:
             return
-        body = FeedbackBody(arrivals.ticks)
+        ticks = arrivals.ticks
+        bodies = [
+            FeedbackBody(ticks[start : start + FEEDBACK_PACKETS])
+            for start in range(0, len(ticks), FEEDBACK_PACKETS)
+        ]
         for receiver in self._dropped:
-            receiver.report(arrivals, body)
+            receiver.report(arrivals, bodies)
 
 
 class _SetUp:
@@ -176,7 +186,9 @@ class _SetUp:
         else:
             self._link.drop_media(but_port=sampled_peer.local.port)
         sampled = SampledReceiver(
-            sampled_peer, {number: burst.sender for number, burst in enumerate(bursts)}
+            sampled_peer,
+            {number: burst.sender for number, burst in enumerate(bursts)},
+            streams[0],
         )
         dropped = [
             DroppedReceiver(client.peer, found)

@@ -59,13 +59,14 @@ typedef struct {
 /* Of one subscriber and stream: one cache line. */
 typedef struct __attribute__((aligned(64))) {
     uint32_t ssrc_be, timestamp_offset;
-    uint16_t sequence_offset, transport_cc;
+    uint16_t sequence_offset;
     uint8_t extension_ids[16];
 } rewrite_state;
 
 static struct {
     int fd, subscribers, publishers, is_cm;
     struct sockaddr_in destinations[MAX_SUBSCRIBERS];
+    uint16_t transport_cc[MAX_SUBSCRIBERS];
     gcm_key *gcm;
     cm_key *cm;
     rewrite_state *rewrites; /* [publisher][subscriber] */
@@ -137,7 +138,8 @@ static void push(int subscriber, uint8_t *data, size_t length, int segment) {
     limit.messages++;
 }
 
-AINL void rewrite(uint8_t *out, const packet *p, rewrite_state *state) {
+AINL void rewrite(uint8_t *out, const packet *p, const rewrite_state *state,
+                  uint16_t *transport_cc) {
     __m512i header = _mm512_maskz_loadu_epi8(lmask(p->header_length), p->data);
     _mm512_mask_storeu_epi8(out, lmask(p->header_length), header);
     uint16_t number = __builtin_bswap16((uint16_t)(p->sequence_number + state->sequence_offset));
@@ -152,7 +154,7 @@ AINL void rewrite(uint8_t *out, const packet *p, rewrite_state *state) {
         out[p->element_at[i]] = (uint8_t)(state->extension_ids[byte >> 4] << 4) | (byte & 15);
     }
     if (p->transport_cc_at) {
-        uint16_t count = __builtin_bswap16(state->transport_cc++);
+        uint16_t count = __builtin_bswap16((*transport_cc)++);
         memcpy(out + p->transport_cc_at, &count, 2);
     }
 }
@@ -257,7 +259,7 @@ static void forward_gcm(packet **packets, int count, const int *ends, int runs) 
                 rewrite_state *state = &states[subscriber];
                 uint8_t *out = limit.output + limit.output_length, iv[16];
                 int length = p->length - p->header_length + p->padding;
-                rewrite(out, p, state);
+                rewrite(out, p, state, &limit.transport_cc[subscriber]);
                 gcm_iv(iv, key->salt, state->ssrc_be, 0,
                        (uint16_t)(p->sequence_number + state->sequence_offset));
                 gcm_body(1, &keys, key, iv, out, p->header_length, p->payload,
@@ -297,7 +299,7 @@ static void forward_cm(packet **packets, int count, const int *ends, int runs) {
                 packet *p = packets[i];
                 uint8_t *out = limit.output + limit.output_length, iv[16];
                 int length = p->length - p->header_length + p->padding;
-                rewrite(out, p, state);
+                rewrite(out, p, state, &limit.transport_cc[first + x]);
                 cm_iv(iv, key->salt, state->ssrc_be, 0,
                       (uint16_t)(p->sequence_number + state->sequence_offset));
                 cm_body(&keys, iv, p->payload, out + p->header_length, length);

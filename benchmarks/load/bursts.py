@@ -21,7 +21,9 @@ PACKETS = (5, 15)
 """Of a frame: at least and at most."""
 PACKET_BYTES = 1200
 """A full packet with header and tag."""
-HISTORY = 256
+FEEDBACK_PACKETS = 1000
+"""Of which one feedback packet tells, so that it fits into a datagram."""
+HISTORY = 2048
 """Frames that can still be checked."""
 _TAG = 16
 _FILLER = random.Random(3).randbytes(4096)
@@ -44,6 +46,20 @@ def read_mark(payload: bytes) -> tuple[int, int, int] | None:
         return None
     magic, publisher, frame, index = _MARK.unpack_from(payload, MARK_AT)
     return (publisher, frame, index) if magic == _MAGIC else None
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """The numbers by which a frame went out."""
+
+    at: float
+    """Wall-clock time, in seconds."""
+    sequence_number: int
+    """Of its first packet."""
+    timestamp: int
+    picture_id: int
+    """Of 15 bits."""
+    packets: int
 
 
 class FrameSender:
@@ -73,8 +89,8 @@ class FrameSender:
         self.publisher = publisher
         self.frames = 0
         self.packets = 0
-        self.sent_at: dict[int, float] = {}
-        """Wall-clock time of the last frames, by number."""
+        self.sent: dict[int, SentFrame] = {}
+        """The last frames, by number."""
         self.key_frame_wanted = True
         self.sequence_number = sequence_number
         """Of the next packet; likewise the others."""
@@ -94,6 +110,7 @@ class FrameSender:
         self.timestamp = (self.timestamp + max(1, int((now - self._timestamp_at) * 90000))) % 2**32
         self._timestamp_at = now
         picture = (0x8000 | self._picture_id & 0x7FFF).to_bytes(2, "big")
+        first, picture_id = self.sequence_number, self._picture_id & 0x7FFF
         self._picture_id += 1
         key = self.key_frame_wanted
         self.key_frame_wanted = False
@@ -125,8 +142,8 @@ class FrameSender:
             self.transport_cc = (self.transport_cc + 1) & 0xFFFF
         message = b"".join(seal_batch(jobs))
         control = [(socket.SOL_UDP, UDP_SEGMENT, struct.pack("H", PACKET_BYTES))]
-        self.sent_at[self.frames] = time.time()
-        self.sent_at.pop(self.frames - HISTORY, None)
+        self.sent[self.frames] = SentFrame(time.time(), first, self.timestamp, picture_id, count)
+        self.sent.pop(self.frames - HISTORY, None)
         self._socket.sendmsg([message], control, 0, self._destination)
         self.frames += 1
         self.packets += count
@@ -193,7 +210,11 @@ class Arrivals:
 
 
 class FeedbackBody:
-    """Transport-wide feedback that says that everything arrived, for many receivers at once."""
+    """
+    Transport-wide feedback that says that everything arrived, for many receivers at once.
+
+    :param ticks: At most :data:`FEEDBACK_PACKETS`.
+    """
 
     def __init__(self, ticks: list[int]) -> None:
         self.count = len(ticks)
@@ -239,7 +260,7 @@ class DroppedReceiver:
         self._next = (peer.core.media.last_transport_cc + 1) & 0xFFFF
         self._feedback = 0
 
-    def report(self, arrivals: Arrivals, body: FeedbackBody) -> None:
+    def report(self, arrivals: Arrivals, bodies: list[FeedbackBody]) -> None:
         """Take over what arrived and send feedback; RRs follow by themselves."""
         for publisher, count in arrivals.packets.items():
             self._inbound[publisher].assume_received(count)
@@ -247,12 +268,13 @@ class DroppedReceiver:
         path = core.ice.selected_path
         if core.srtp is None or path is None:
             return
-        packet = body.packet(
-            sender_ssrc=1,
-            media_ssrc=next(iter(self._inbound.values())).ssrc,
-            base=self._next,
-            number=self._feedback,
-        )
-        self._next = (self._next + body.count) & 0xFFFF
-        self._feedback += 1
-        self._peer.socket.sendto(core.srtp.protect_rtcp(packet), (path[1].host, path[1].port))
+        for body in bodies:
+            packet = body.packet(
+                sender_ssrc=1,
+                media_ssrc=next(iter(self._inbound.values())).ssrc,
+                base=self._next,
+                number=self._feedback,
+            )
+            self._next = (self._next + body.count) & 0xFFFF
+            self._feedback += 1
+            self._peer.socket.sendto(core.srtp.protect_rtcp(packet), (path[1].host, path[1].port))

@@ -4,14 +4,16 @@ What it costs to forward one packet to one more subscriber, as CPU time of the s
 The whole server runs in a process of its own. Publishers send VP8 over WHIP, subscribers join over
 signaling; all with ICE, DTLS and SRTP. Between server and clients is a veth pair of two network
 namespaces. When everybody receives, media is dropped where it leaves the server's namespace, but
-for one subscriber, whose packets are opened with libsrtp and compared byte for byte; for the others
-RR and transport-wide feedback are made up from what that one received. Receivers that share the
+for one subscriber, whose packets are opened with libsrtp and compared byte for byte, and so are
+their numbers; for the others RR and transport-wide feedback are made up from what that one
+received. Receivers that share the
 machine would otherwise be charged to the server.
 
 In turns with the server, the limit runs over the same pair under the same load: a program that does
 nothing but the fan-out. The ratio of the two survives a slow or busy machine; nanoseconds do not.
 
-Publishers seal with AES-128-GCM in all runs; --suite is what the subscribers negotiate.
+Publishers seal with AES-128-GCM in all runs, of the server and of the limit alike; --suite is what
+the subscribers negotiate. One subscriber of the limit gets its packets too, and they are checked.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 from benchmarks import limit
 from benchmarks.fanout.limit_run import LimitRun
+from benchmarks.fanout.sampled import Continuity
 from benchmarks.fanout.session import FanoutSession
 from benchmarks.network import Link, loopback_link, veth_link
 from benchmarks.report import Progress, Result, quantile
@@ -110,6 +113,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
         session.forget()
         if reference is not None:
             await reference.run(0.5, rate)
+            reference.continuity.forget()
         for second in range(arguments.seconds):
             progress.say(f"second {second + 1} of {arguments.seconds}")
             found = await session.run(1.0, rate)
@@ -118,14 +122,18 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             if reference is not None:
                 limits.append(await reference.run(1.0, rate))
     progress.clear()
-    sampled = session.sampled
+    sampled = session.sampled.continuity
     median = statistics.median(plane)
     limit_ns = statistics.median(limits) if limits else None
     ratio = median / limit_ns if limit_ns else None
-    latency = {
-        "p50": quantile(sampled.latencies_ms, 0.5),
-        "p99": quantile(sampled.latencies_ms, 0.99),
-    }
+    latency = _latency(sampled)
+    limit_figures = {}
+    if reference is not None:
+        limit_figures = {
+            "limit_latency_ms": _latency(reference.continuity),
+            "limit_loss": _loss(reference.continuity),
+            "limit_sampled_packets": reference.continuity.packets,
+        }
     notes = [_LOOPBACK] if link.is_loopback else []
     if reference is None:
         notes.append("The limit needs gcc and AVX-512 with VAES: there is none here.")
@@ -142,6 +150,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             ("latency ms, p99", latency["p99"], None, None),
             ("sampled packets, all of them right", sampled.packets, None, None),
             ("lost", sampled.lost, None, None),
+            *_limit_rows(reference),
         ],
         figures={
             "subscribers": arguments.subscribers,
@@ -156,10 +165,33 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             "limit_ns_per_forwarded_packet": limit_ns,
             "ratio_to_limit": ratio,
             "latency_ms": latency,
-            "loss": sampled.lost / max(1, sampled.packets + sampled.lost),
+            "loss": _loss(sampled),
             "sampled_packets": sampled.packets,
+            "publishers_suite": "gcm",
+            **limit_figures,
         },
         samples={"plane": plane, "process": process, **({"limit": limits} if limits else {})},
         unit="ns per forwarded packet",
         notes=tuple(notes),
     )
+
+
+def _limit_rows(reference: LimitRun | None) -> list[tuple[str, float, None, None]]:
+    if reference is None:
+        return []
+    latency = _latency(reference.continuity)
+    return [
+        ("the limit's latency ms, p50", latency["p50"], None, None),
+        ("the limit's latency ms, p99", latency["p99"], None, None),
+    ]
+
+
+def _latency(sampled: Continuity) -> dict[str, float]:
+    return {
+        "p50": quantile(sampled.latencies_ms, 0.5),
+        "p99": quantile(sampled.latencies_ms, 0.99),
+    }
+
+
+def _loss(sampled: Continuity) -> float:
+    return sampled.lost / max(1, sampled.packets + sampled.lost)

@@ -2,26 +2,37 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
 
 import pytest
 
-from benchmarks.load.bursts import FeedbackBody
-from router.rtp import parse_compound, parse_transport_cc
+from benchmarks.fanout.sampled import Continuity, WrongPacket
+from benchmarks.load.bursts import FeedbackBody, FrameSender, frame_payload
+from router._fastpath.srtp import SrtpSession
+from router.rtp import RtpPacket, parse_compound, parse_transport_cc
+from router.srtp import AEAD_AES_128_GCM
+
+COMMAND = (sys.executable, "-m", "benchmarks", "fanout", "--publishers", "2")
+UNPRIVILEGED = (
+    "setpriv --reuid nobody --regid nogroup --clear-groups "
+    "--inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search"
+)
 
 
-@pytest.mark.parametrize(("suite", "nic"), [("gcm", "segmenting"), ("cm", "software")])
-def test_a_short_run(tmp_path: Path, suite: str, nic: str) -> None:
-    result = tmp_path / "fanout.json"
-    command = [sys.executable, "-m", "benchmarks", "fanout", "--subscribers", "4"]
-    command += ["--publishers", "2", "--seconds", "1", "--frames-per-second", "20"]
-    command += ["--suite", suite, "--nic", nic, "--json", str(result)]
+def check_run(result: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> dict[str, Any]:
+    command = [*prefix, *COMMAND, "--subscribers", "4", "--seconds", "1"]
+    command += ["--frames-per-second", "20", "--json", str(result), *arguments]
     subprocess.run(command, timeout=120, check=True)
-    found = json.loads(result.read_text())
-    assert found["suite"] == suite
-    assert found["nic"] == (nic if os.geteuid() == 0 else "loopback")
+    found: dict[str, Any] = json.loads(result.read_text())
     # 40 frames of 5 packets or more, each opened with libsrtp and compared.
     assert found["sampled_packets"] >= 150
     assert found["loss"] == 0
@@ -31,6 +42,163 @@ def test_a_short_run(tmp_path: Path, suite: str, nic: str) -> None:
     if found["limit_ns_per_forwarded_packet"] is not None:
         ratio = found["ns_per_forwarded_packet"] / found["limit_ns_per_forwarded_packet"]
         assert found["ratio_to_limit"] == pytest.approx(ratio)
+        assert found["limit_sampled_packets"] >= 150
+    return found
+
+
+@pytest.mark.parametrize(("suite", "nic"), [("gcm", "segmenting"), ("cm", "software")])
+def test_a_short_run(tmp_path: Path, suite: str, nic: str) -> None:
+    found = check_run(tmp_path / "fanout.json", "--suite", suite, "--nic", nic)
+    assert found["suite"] == suite
+    assert found["nic"] == (nic if os.geteuid() == 0 else "loopback")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="all runs are without privileges")
+def test_a_run_without_privileges_is_over_loopback(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if folder.is_relative_to(gettempdir()) and folder != Path(gettempdir()):
+            folder.chmod(0o755)
+    found = check_run(tmp_path / "fanout.json", prefix=tuple(UNPRIVILEGED.split()))
+    assert found["nic"] == "loopback"
+    assert "loopback" in found["notes"][0]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_survives_the_benchmark(ending: signal.Signals) -> None:
+    command = [*COMMAND, "--subscribers", "1", "--seconds", "60", "--frames-per-second", "5"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as benchmark:
+        assert benchmark.stderr is not None
+        while "second" not in (line := benchmark.stderr.readline()):
+            assert line, "the benchmark ended by itself"
+        children = children_of(benchmark.pid)
+        assert len(children) >= 1
+        benchmark.send_signal(ending)
+        _, errors = benchmark.communicate(timeout=60)
+    assert benchmark.returncode == (-ending if ending is signal.SIGKILL else 130)
+    assert "Traceback" not in errors
+    deadline = time.monotonic() + 30
+    while left := [child for child in children if is_running(child)]:
+        assert time.monotonic() < deadline, f"{left} survived"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(word) for word in words]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Sent:
+    """Frames of one publisher, and what a forwarder makes of them."""
+
+    def __init__(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+            sink.bind(("127.0.0.1", 0))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+                self.sender = FrameSender(
+                    sending,
+                    sink.getsockname(),
+                    SrtpSession(AEAD_AES_128_GCM.id, bytes(16), bytes(12)),
+                    publisher=3,
+                    ssrc=1,
+                    payload_type=96,
+                    transport_cc_id=5,
+                    sequence_number=0xFFF0,
+                    timestamp=0xFFFFFF00,
+                    picture_id=0x7FFE,
+                )
+                for _ in range(4):
+                    self.sender.send()
+        self.continuity = Continuity({3: self.sender}, transport_cc_id=2)
+        self.at = self.sender.sent[0].at
+
+    def packets(self) -> list[RtpPacket]:
+        found: list[RtpPacket] = []
+        for number, frame in self.sender.sent.items():
+            for index in range(frame.packets):
+                picture = (0x8000 | (frame.picture_id + 77) & 0x7FFF).to_bytes(2, "big")
+                found.append(
+                    RtpPacket(
+                        payload_type=96,
+                        sequence_number=(frame.sequence_number + index + 500) & 0xFFFF,
+                        rtp_timestamp=(frame.timestamp + 5000) & 0xFFFFFFFF,
+                        ssrc=9,
+                        marker=index == frame.packets - 1,
+                        payload=b"\x80\x80"
+                        + picture
+                        + b"\x11"
+                        + frame_payload(3, number, index, 99),
+                        extensions=((2, (0xFFFC + len(found) & 0xFFFF).to_bytes(2, "big")),),
+                    )
+                )
+        return found
+
+    def take(self, packets: Iterable[RtpPacket]) -> None:
+        for packet in packets:
+            self.continuity.take(packet, self.at + 0.002)
+
+
+def test_what_was_sent_is_right_over_all_rollovers() -> None:
+    sent = Sent()
+    sent.take(sent.packets())
+    assert sent.continuity.packets == sum(frame.packets for frame in sent.sender.sent.values())
+    assert sent.continuity.lost == 0
+    assert sent.continuity.latencies_ms[0] == pytest.approx(2.0, abs=0.01)
+
+
+def test_missing_packets_are_counted() -> None:
+    sent = Sent()
+    packets = sent.packets()
+    del packets[2:5]
+    sent.take(packets)
+    assert sent.continuity.lost == 3
+    sent.continuity.forget()
+    assert (sent.continuity.lost, sent.continuity.packets) == (0, 0)
+
+
+def test_skipped_transport_wide_numbers_are_losses() -> None:
+    sent = Sent()
+    packets = sent.packets()
+    later = [(2, (packet.extensions[0][1][1] + 1 & 0xFF).to_bytes(2, "big")) for packet in packets]
+    packets[6:] = [replace(p, extensions=(e,)) for p, e in zip(packets[6:], later[6:], strict=True)]
+    sent.take(packets)
+    assert sent.continuity.lost == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda p: replace(p, rtp_timestamp=p.rtp_timestamp + 1), "timestamp"),
+        (lambda p: replace(p, sequence_number=p.sequence_number ^ 1), "sequence_number"),
+        (lambda p: replace(p, marker=not p.marker), "marker"),
+        (lambda p: replace(p, extensions=()), "transport-wide"),
+        (lambda p: replace(p, extensions=((2, b"\x00\x00"),)), "transport-wide"),
+        (lambda p: replace(p, payload=p.payload[:2] + b"\x80\x01" + p.payload[4:]), "picture_id"),
+        (lambda p: replace(p, payload=p.payload[:-1] + b"?"), "not what was sent"),
+        (lambda p: replace(p, payload=p.payload[:5] + b"?" + p.payload[6:]), "nobody's"),
+    ],
+)
+def test_a_wrong_packet_is_found(spoil: Callable[[RtpPacket], RtpPacket], complaint: str) -> None:
+    sent = Sent()
+    packets = sent.packets()
+    sent.take(packets[:8])
+    with pytest.raises(WrongPacket, match=complaint):
+        sent.take([spoil(packets[8])])
+
+
+def test_a_packet_that_comes_twice_is_found() -> None:
+    sent = Sent()
+    packets = sent.packets()
+    sent.take(packets[:8])
+    with pytest.raises(WrongPacket, match="twice"):
+        sent.take([packets[7]])
 
 
 def test_feedback_for_the_dropped_says_that_all_arrived() -> None:
