@@ -71,6 +71,7 @@ from signaling.storage.engines import path_of
 from signaling.storage.journal import Journal
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
+from signaling.waiting import StartStopped, open_store
 from signaling.web.routes import routes as page_routes
 from signaling.webhooks import WebhookConfig, Webhooks
 from signaling.whip import WhipEndpoint
@@ -202,12 +203,18 @@ class Server:
         """The port on which HTTP is served, once started."""
         self.tls_port = 0
         """The port on which HTTPS is served, once started; 0 without a certificate."""
+        self._health = Health(
+            draining=lambda: self.service is not None and self.service.draining,
+            media_lost=lambda: self.media_lost,
+            store_up=lambda: self.store is not None and self.store.is_up,
+        )
 
     async def start(self) -> None:
         """
         Start everything; when a part does not start, take down those that did.
 
         :raises ConfigError: in one line for the operator.
+        :raises StartStopped: if a signal came while it waited for the database.
         """
         try:
             await self._start()
@@ -251,11 +258,6 @@ class Server:
             service=service, transcriptions=transcribing, store=store, media=store
         )
         limits = EdgeLimits(limits_of(settings), monotonic=service.clock.monotonic)
-        health = Health(
-            draining=lambda: service.draining,
-            media_lost=node.lost.is_set,
-            store_up=lambda: store.is_up,
-        )
         rest = RestApi(
             config=RestConfig(
                 account=account,
@@ -295,7 +297,7 @@ class Server:
             *http1.routes(rest),
             web.get(settings.signaling_path, signaling.handle),
             *whip_routes(whip),
-            *health.routes(),
+            *self._health.routes(),
             openapi.route(openapi.describe(rest.routes, version=version("parlour"))),
             *page_routes(signaling_path=settings.signaling_path, dev=settings.dev),
             *(dev.routes(account) if settings.dev else ()),
@@ -324,13 +326,14 @@ class Server:
         self.http_port = await self._listen(factory, settings.http_host, settings.http_port)
         # Ahead of the HTTP server, which would drop the sockets without their close code.
         self._stack.push_async_callback(service.close)
-        health.started = True
+        self._health.started = True
 
     def heed_signals(self) -> None:
         """
         Let SIGTERM and SIGINT stop the server: at once, or after ``drain_seconds``.
 
-        Call it before :meth:`start`, which it does not interrupt. A second signal ends the process.
+        Call it before :meth:`start`, of which it interrupts only the wait for the database. A
+        second signal ends the process.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -427,15 +430,31 @@ class Server:
             database = path_of(url)
             if database is not None:
                 self._stack.callback(os.close, take_lock(database))
-            store = await SqlStore.open(
-                url, self._account.account_sid, call_timeout=settings.store_timeout
-            )
+            async with AsyncExitStack() as meanwhile:
+                store = await open_store(
+                    url,
+                    self._account.account_sid,
+                    call_timeout=settings.store_timeout,
+                    wait_seconds=settings.store_wait_seconds,
+                    waits=lambda: self._answer_probes(meanwhile),
+                    stop=self._stop,
+                )
         except OSError as error:
             raise ConfigError(f"cannot make {settings.data_dir}: {error.strerror}") from error
         except StorageError as error:
             raise ConfigError(str(error)) from error
         self._stack.push_async_callback(store.close)
         return store
+
+    async def _answer_probes(self, stack: AsyncExitStack) -> None:
+        """Let orchestrators see what the start waits for: ``/livez`` is well, all else is 503."""
+        self._health.starting = "waiting for the database"
+        if self._settings.http_port == 0:
+            return
+        app = web.Application()
+        app.add_routes([*self._health.routes(), http1.unavailable()])
+        factory = await self._run_application(app, stack)
+        await self._listen(factory, self._settings.http_host, self._settings.http_port, stack=stack)
 
     def _open_journal(self) -> Journal:
         settings = self._settings
@@ -505,7 +524,9 @@ class Server:
         contexts.start()
         return contexts
 
-    async def _run_application(self, app: web.Application) -> Callable[[], asyncio.Protocol]:
+    async def _run_application(
+        self, app: web.Application, stack: AsyncExitStack | None = None
+    ) -> Callable[[], asyncio.Protocol]:
         """Return what makes the protocol of each connection."""
         runner = web.AppRunner(
             app,
@@ -515,7 +536,7 @@ class Server:
             lingering_time=HTTP_LINGER_TIME,
         )
         await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
+        (stack or self._stack).push_async_callback(runner.cleanup)
         assert runner.server is not None
         return runner.server
 
@@ -525,6 +546,8 @@ class Server:
         host: str,
         port: int,
         tls: TlsContexts | None = None,
+        *,
+        stack: AsyncExitStack | None = None,
     ) -> int:
         """Serve on an address and return the port."""
         listener = Listener(
@@ -543,7 +566,7 @@ class Server:
             reason = os.strerror(number) if number > 0 else str(error)
             scheme = "HTTP" if tls is None else "HTTPS"
             raise ConfigError(f"cannot serve {scheme} on {host} port {port}: {reason}") from error
-        self._stack.push_async_callback(listener.stop)
+        (stack or self._stack).push_async_callback(listener.stop)
         self._listeners.append(listener)
         return bound
 
@@ -585,7 +608,10 @@ async def serve(settings: Settings) -> int:
         print_account(account, settings.data_dir, file=sys.stdout)
     server = Server(settings, account=account, rng=rng)
     server.heed_signals()
-    await server.start()
+    try:
+        await server.start()
+    except StartStopped:
+        return 0
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     url = settings.public_url or f"http://{host}:{server.http_port}"
     _log.info("serving", url=url, dev=settings.dev, account_sid=account.account_sid)

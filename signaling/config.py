@@ -158,6 +158,12 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds after which a database that has answered no call counts as down.",
     )
+    store_wait_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=86400,
+        description="Seconds that the start waits for a PostgreSQL server that cannot be reached.",
+    )
     journal_max_bytes: int = Field(
         1 << 30,
         ge=1 << 16,

@@ -22,6 +22,8 @@ class Health:
     store_up: Callable[[], bool] = lambda: True
     """Tells whether the store answers."""
     started: bool = False
+    starting: str = "starting"
+    """What is said until then."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the probes."""
@@ -33,7 +35,7 @@ class Health:
             return _answer(self._why_not_ready())
 
         async def startupz(_request: web.Request) -> web.Response:
-            return _answer(None if self.started else "starting")
+            return _answer(None if self.started else self.starting)
 
         return [
             web.get("/livez", livez),
@@ -43,7 +45,7 @@ class Health:
 
     def _why_not_ready(self) -> str | None:
         if not self.started:
-            return "starting"
+            return self.starting
         if self.draining():
             return "draining"
         if self.media_lost():

@@ -21,6 +21,7 @@ from signaling.rest.message import (
     Response,
     error_response,
     retry_after,
+    unavailable_response,
 )
 from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits
@@ -30,8 +31,6 @@ from signaling.storage.records import RoomRecord
 from signaling.storage.store import Store
 
 CHALLENGE = 'Basic realm="Twilio API"'
-RETRY_AFTER = 2
-"""Seconds after which a request that the store failed may come again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -136,8 +135,7 @@ class RestApi:
             return error_response(ApiError(408, ErrorCode.INVALID_PARAMETER, message))
         except StorageError as error:
             _log.error("the store failed", error=str(error))
-            headers = {"Retry-After": str(RETRY_AFTER)}
-            return error_response(ApiError.of(ErrorCode.UNAVAILABLE), headers)
+            return unavailable_response()
         except Exception:
             _log.exception("a request failed")
             return error_response(ApiError.of(ErrorCode.INTERNAL_ERROR))

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from signaling.rest.api import RestApi
 from signaling.rest.body import read_body, with_rest_unread
-from signaling.rest.message import Request
+from signaling.rest.message import Request, unavailable_response
 from signaling.rest.route import LEGACY_VERSION, VERSION
 
 BODY_MAX_BYTES = 1 << 20
@@ -36,6 +36,18 @@ def routes(api: RestApi) -> list[web.RouteDef]:
         for version in (VERSION, LEGACY_VERSION)
         for rest in ("", "/{path:(?s:.*)}")
     ]
+
+
+def unavailable() -> web.RouteDef:
+    """Return the route of a server that cannot serve yet, whatever it is asked."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        response = unavailable_response()
+        return web.Response(
+            status=response.status, body=response.body, headers=dict(response.headers)
+        )
+
+    return web.route("*", "/{path:(?s:.*)}", handle)
 
 
 def base_url(request: web.Request) -> str:

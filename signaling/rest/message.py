@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from signaling.errors import ApiError
+from signaling.errors import ApiError, ErrorCode
 
 JSON = "application/json; charset=utf-8"
 MORE_INFO = "https://www.twilio.com/docs/errors/"
+RETRY_AFTER = 2
+"""Seconds after which a request that the store failed may come again."""
 
 
 class BodyTooLarge(Exception):
@@ -66,6 +68,12 @@ def error_response(error: ApiError, headers: Mapping[str, str] | None = None) ->
         "status": error.status,
     }
     return json_response(error.status, members, headers)
+
+
+def unavailable_response() -> Response:
+    """Return the response of a server that has no store at the moment."""
+    headers = {"Retry-After": retry_after(RETRY_AFTER)}
+    return error_response(ApiError.of(ErrorCode.UNAVAILABLE), headers)
 
 
 def retry_after(wait: float) -> str:

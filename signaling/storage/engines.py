@@ -14,6 +14,7 @@ from sqlalchemy import Insert, Table, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from signaling.errors import StorageError, StoreUnavailable
@@ -25,13 +26,15 @@ CONNECTIONS = 8
 READERS = 4
 """Connections that read from PostgreSQL at a time."""
 OPEN_ATTEMPTS = 10
-"""How often a server is tried that cannot be reached at start-up, or a lock that is held."""
+"""How often a lock is tried that is held at start-up."""
 OPEN_PAUSE = 0.5
 """Seconds between those."""
 _LOCK_ATTEMPTS = 10
 _LOCK_PAUSE = 0.05
 _REFUSALS = ("22", "23", "42")
 """Classes of SQLSTATE that blame the statement, not the server."""
+_NOT_NOW = ("08", "57P", "53300")
+"""What SQLSTATEs begin with that a server gives which starts, stops or has no session left."""
 
 _PRAGMAS = (
     # Readers and the writer do not wait for each other.
@@ -53,7 +56,11 @@ class Engine(ABC):
 
     @abstractmethod
     async def prepare(self) -> None:
-        """Find out whether the database can be used. :raises StorageError: if not."""
+        """Find out whether the database can be used. :raises StorageError: if not, or as raised."""
+
+    @abstractmethod
+    def is_away(self, error: BaseException) -> bool:
+        """Tell whether an error says that the database cannot be reached now, but may be later."""
 
     @abstractmethod
     def insert(self, table: Table) -> Any:
@@ -101,6 +108,9 @@ class SqliteEngine(Engine):
             await asyncio.to_thread(_probe, self._path)
         except sqlite3.Error as error:
             raise StorageError(f"cannot open the database {self._path}: {error}") from error
+
+    def is_away(self, error: BaseException) -> bool:
+        return False
 
     def insert(self, table: Table) -> Insert:
         return sqlite.insert(table)
@@ -165,22 +175,22 @@ class PostgresEngine(Engine):
         return engine
 
     async def prepare(self) -> None:
-        for attempt in range(OPEN_ATTEMPTS):
+        for attempt in range(1, OPEN_ATTEMPTS + 1):
             try:
                 async with self.writer.connect() as connection:
                     await connection.execute(select(1))
                 return
-            except StorageError:
+            except StoreUnavailable as error:
                 # A server that was killed a moment ago may still hold the lock.
-                if attempt == OPEN_ATTEMPTS - 1:
-                    raise
-            except (OSError, TimeoutError, DBAPIError) as error:
-                if attempt == OPEN_ATTEMPTS - 1 or isinstance(error, DBAPIError):
-                    reason = getattr(error, "orig", None) or error
-                    raise StorageError(
-                        f"cannot reach the database {self.name}: {reason or 'no answer'}"
-                    ) from error
+                if attempt == OPEN_ATTEMPTS:
+                    raise StorageError(str(error)) from error
             await asyncio.sleep(OPEN_PAUSE)
+
+    def is_away(self, error: BaseException) -> bool:
+        if isinstance(error, DBAPIError):
+            return str(getattr(error.orig, "sqlstate", None)).startswith(_NOT_NOW)
+        # A name that does not resolve and a socket that is not there yet are such, too.
+        return isinstance(error, OSError | PoolTimeout)
 
     def insert(self, table: Table) -> Insert:
         return postgresql.insert(table)

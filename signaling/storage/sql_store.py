@@ -118,7 +118,8 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         :param url: ``sqlite:///`` and a path, or ``postgresql://``.
         :param account_sid: The account whose rows are read.
         :param call_timeout: Seconds that a call may take.
-        :raises StorageError: if that fails, in words for the operator.
+        :raises StorageError: if that fails, in words for the operator; ``StoreUnavailable`` if the
+            database cannot be reached now, but may be later.
         """
         engine = engine_of(url, account_sid, timeout=call_timeout)
         try:
@@ -128,8 +129,12 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         except BaseException as error:
             engine.abandon()
             await engine.close()
+            reason = str(getattr(error, "orig", None) or error) or "no answer"
+            if engine.is_away(error):
+                raise StoreUnavailable(
+                    f"cannot reach the database {engine.name}: {reason}"
+                ) from error
             if isinstance(error, SQLAlchemyError | StorageError | OSError):
-                reason = getattr(error, "orig", None) or error
                 raise StorageError(f"cannot open the database {engine.name}: {reason}") from error
             raise
         return cls(engine, account_sid, call_timeout)

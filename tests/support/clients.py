@@ -261,9 +261,8 @@ async def assert_both_ways(
 
 def failures_in_log(server: Server) -> list[str]:
     """Return the lines of the server's log that tell of a failure."""
-    lines = (server.data_dir / "server.log").read_text().splitlines()
     return [
         line
-        for line in lines
+        for line in server.log.splitlines()
         if '"level": "error"' in line or "Traceback" in line or '"exception"' in line
     ]

@@ -15,6 +15,7 @@ import aiohttp
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
+LOG_FILE = "server.log"
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -76,6 +77,11 @@ class Server:
         stored = json.loads((self.data_dir / "account.json").read_text())
         return Account(**{name: stored[name] for name in Account.__slots__})
 
+    @property
+    def log(self) -> str:
+        """What this server and those before it in its directory have said."""
+        return (self.data_dir / LOG_FILE).read_text()
+
     async def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code; killed when it does not end."""
         if self.process.returncode is None:
@@ -106,6 +112,28 @@ async def start_server(
     :param settings: Further settings, upper-case names without the ``PARLOUR_`` prefix.
     :raises RuntimeError: when it does not become ready; the log is in the message.
     """
+    server = await spawn_server(
+        data_dir,
+        port=port,
+        media_threads=media_threads,
+        dev=dev,
+        module=module,
+        settings=settings,
+    )
+    await until_ready(server)
+    return server
+
+
+async def spawn_server(
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    media_threads: int = 1,
+    dev: bool = True,
+    module: str = "",
+    settings: dict[str, str] | None = None,
+) -> Server:
+    """Start ``parlour serve`` like :func:`start_server`, and wait for nothing."""
     port = port or free_port()
     settings = settings or {}
     media_port = int(settings.get("MEDIA_PORT") or free_udp_ports(media_threads))
@@ -121,27 +149,35 @@ async def start_server(
         **{f"PARLOUR_{name}": value for name, value in settings.items()},
     }
     data_dir.mkdir(parents=True, exist_ok=True)
-    log = data_dir / "server.log"
     installed = [str(Path(sys.executable).parent / "parlour")]
     command = [sys.executable, "-m", module] if module else installed
     command += ["serve", *(["--dev"] if dev else [])]
-    with log.open("ab") as output:
+    with (data_dir / LOG_FILE).open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command, env=environment, stdout=output, stderr=output
         )
-    server = Server(process, port=port, media_port=media_port, data_dir=data_dir)
+    return Server(process, port=port, media_port=media_port, data_dir=data_dir)
+
+
+async def until_ready(server: Server) -> None:
+    """
+    Wait until a server is ready.
+
+    :raises RuntimeError: when it does not become so, and is killed; its log is in the message.
+    """
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
     async with aiohttp.ClientSession() as http:
         while True:
             try:
                 async with http.get(f"{server.url}/readyz") as answer:
                     if answer.status == 200:
-                        return server
+                        return
             except aiohttp.ClientError:
                 pass
-            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
+            ended = server.process.returncode is not None
+            if ended or asyncio.get_running_loop().time() > deadline:
                 await server.stop(signal.SIGKILL)
-                raise RuntimeError(f"the server did not become ready:\n{log.read_text()[-4000:]}")
+                raise RuntimeError(f"the server did not become ready:\n{server.log[-4000:]}")
             await asyncio.sleep(0.05)
 
 

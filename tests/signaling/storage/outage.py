@@ -21,6 +21,12 @@ STORE_TIMEOUT = 1.0
 """Seconds that the server gives a call to the store."""
 LATEST = 15.0
 """Seconds that a join may take on a busy machine."""
+STOCK = 20
+"""Rooms that are there before the outage, and are ended in it."""
+SETTLED = 2.0
+"""Seconds after which what clients do is on the disk; what REST answers is there at once."""
+MUTED_LATE = 5
+"""More than somebody mutes itself in that time."""
 
 
 @dataclass
@@ -29,7 +35,11 @@ class Seen:
 
     left: dict[str, str] = field(default_factory=dict)
     """Room SID by the SID of each participant who came and left."""
+    left_at: dict[str, float] = field(default_factory=dict)
+    """On the loop's clock."""
     inside: dict[str, str] = field(default_factory=dict)
+    muted: int = 0
+    """How often the one who stays muted itself, and unmuted."""
     completed: set[str] = field(default_factory=set)
     """Rooms for whose end REST answered 202."""
     created: set[str] = field(default_factory=set)
@@ -40,10 +50,16 @@ class Seen:
     """Seconds of the slowest REST answer."""
     failures: list[str] = field(default_factory=list)
 
+    def forget_departures_after(self, at: float) -> None:
+        """Forget who left so late that the server was killed before it could write that down."""
+        for sid in [sid for sid, left_at in self.left_at.items() if left_at > at]:
+            del self.left[sid]
+
 
 class Load:
     """
-    Guests who come, publish and leave, and a back end that makes, lists and ends rooms.
+    Guests who come, publish and leave, one who stays and mutes itself time and again, and a back
+    end that makes, lists and ends rooms.
 
     :param callback: URL that rooms of the back end tell their events.
     """
@@ -55,6 +71,7 @@ class Load:
         self._rng = random.Random(7)
         self._numbers = itertools.count()
         self._stop = asyncio.Event()
+        self._stock: list[str] = []
         self.seen = Seen()
 
     async def run(self) -> None:
@@ -62,6 +79,7 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for _ in range(GUESTS):
                 group.create_task(self._guest())
+            group.create_task(self._stays())
             group.create_task(self._back_end())
 
     def stop(self) -> None:
@@ -86,8 +104,30 @@ class Load:
             await guest.leave()
             del self.seen.inside[sid]
             self.seen.left[sid] = room_sid
+            self.seen.left_at[sid] = asyncio.get_running_loop().time()
+
+    async def _stays(self) -> None:
+        guest = self._clients.participant(f"{self._prefix}stays", f"{self._prefix}steady")
+        await guest.join(seconds=LATEST)
+        await self._pause(SETTLED)
+        track = next(iter(guest.tracks.values()))
+        while not self._stop.is_set():
+            guest.set_enabled(track, enabled=False)
+            await self._pause(0.3)
+            guest.set_enabled(track, enabled=True)
+            self.seen.muted += 1
+            await self._pause(0.3)
+        await guest.leave()
+        self.seen.left[guest.participant_sid] = guest.room_sid
+        self.seen.left_at[guest.participant_sid] = asyncio.get_running_loop().time()
 
     async def _back_end(self) -> None:
+        for number in range(STOCK):
+            form = {"UniqueName": f"{self._prefix}stock{number}", "StatusCallback": self._callback}
+            status, made = await self.rest("POST", "Rooms", form)
+            assert status == 201
+            self._stock.append(made["sid"])
+            self.seen.created.add(made["sid"])
         while not self._stop.is_set():
             name = f"{self._prefix}made{next(self._numbers)}"
             form = {"UniqueName": name, "StatusCallback": self._callback}
@@ -99,6 +139,14 @@ class Load:
                     "POST", f"Rooms/{made['sid']}", {"Status": "completed"}
                 )
                 if status == 202:
+                    self.seen.completed.add(ended["sid"])
+            elif self._stock:
+                # Rooms end whether the store is there or not.
+                status, ended = await self.rest(
+                    "POST", f"Rooms/{self._stock.pop()}", {"Status": "completed"}
+                )
+                if status:
+                    assert status == 202
                     self.seen.completed.add(ended["sid"])
             await self.rest("GET", "Rooms?Status=completed&PageSize=5")
             await self._pause(0.1)
@@ -182,6 +230,8 @@ async def check_nothing_lost(
         assert people[sid]["ended_at"] >= people[sid]["created_at"]
     published = Counter(track["participant_sid"] for track in tracks)
     assert all(published[sid] == 2 for sid in seen.left)
+    open_tracks = {t["participant_sid"] for t in tracks if t["unpublished_at"] is None}
+    assert not open_tracks & seen.left.keys()
     for sid in seen.created:
         assert sid in rooms, f"{sid} is lost"
     for sid in seen.completed:
@@ -191,6 +241,8 @@ async def check_nothing_lost(
         by_room.setdefault(event["room_sid"], []).append(event)
     for room_sid, its in by_room.items():
         assert [event["sequence"] for event in its] == list(range(len(its))), room_sid
+        times = [event["created_at"] for event in its]
+        assert times == sorted(times), room_sid
         joined = Counter(e["participant_sid"] for e in its if e["name"] == "participant-connected")
         gone = Counter(e["participant_sid"] for e in its if e["name"] == "participant-disconnected")
         assert set(joined.values()) <= {1}
@@ -199,6 +251,10 @@ async def check_nothing_lost(
             if where == room_sid:
                 assert joined[sid] == 1
                 assert gone[sid] == 1
+    names = Counter(event["name"] for event in events)
+    # What came last may have come too late to be written before a kill.
+    for name in ("track-disabled", "track-enabled"):
+        assert names[name] >= seen.muted - MUTED_LATE, name
     if receiver is not None:
         told: dict[str, list[int]] = {}
         for callback in receiver.callbacks:

@@ -9,12 +9,15 @@ import pytest
 
 from signaling.service.recorder import FLUSH_TIMEOUT
 from tests.signaling.webhooks.support import running_receiver
-from tests.support.clients import clients_of, failures_in_log
+from tests.support.clients import assert_both_ways, clients_of, failures_in_log, meet
 from tests.support.postgres import PostgresServer, programs
-from tests.support.server import Server, running_server, start_server
+from tests.support.server import Server, running_server, spawn_server, start_server
+from tests.support.server import until_ready as until_server_ready
 from tests.support.tcp_relay import tcp_relay
 
 from .outage import (
+    SETTLED,
+    STOCK,
     STORE_TIMEOUT,
     Load,
     check_nothing_lost,
@@ -26,6 +29,11 @@ from .outage import (
 
 BOUND = FLUSH_TIMEOUT + 3 * STORE_TIMEOUT
 """Seconds: REST waits for the store to catch up, then asks it for a room, a participant, a page."""
+
+SHARE = 0.3
+"""Part of the frames of a call that must come, though the machine is busy with everything else."""
+MISSING = 50
+"""Frames of it that may be incomplete."""
 
 
 @pytest.fixture
@@ -46,13 +54,15 @@ async def run_outage(
 ) -> None:
     """Stop PostgreSQL for a while under load, and look for what was lost."""
     async with running_receiver() as receiver, clients_of(server) as clients:
+        alice, bob = await meet(clients, "call")
         load = Load(clients, receiver.url())
         running = asyncio.create_task(load.run())
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.0)
         before = dict(load.seen.left)
         assert load.seen.answers[503] == 0
         await asyncio.to_thread(postgres.stop, "immediate")
         await asyncio.sleep(seconds)
+        await assert_both_ways(alice, bob, share=SHARE, missing=MISSING)
         assert await probe(server, "livez") == 200
         assert await probe(server, "readyz") == 503
         during = len(load.seen.left) - len(before)
@@ -66,6 +76,7 @@ async def run_outage(
         assert load.seen.failures == []
         await until_ready(server)
         assert await probe(server, "readyz") == 200
+        await assert_both_ways(alice, bob, share=SHARE, missing=MISSING)
         await until_told(receiver, load.seen)
         rows = await check_nothing_lost(postgres, database, load.seen, receiver)
         print(f"guests during the outage {during}, REST {dict(load.seen.answers)}, ", end="")
@@ -93,6 +104,57 @@ async def test_nothing_is_lost_when_postgresql_stops_for_a_minute(
     settings = settings_for(durable, database)
     async with running_server(tmp_path, settings=settings) as server:
         await run_outage(server, durable, database, 60.0)
+
+
+@pytest.mark.acceptance
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_in_the_minute(
+    tmp_path: Path, durable: PostgresServer
+) -> None:
+    """PostgreSQL is away for a minute; after forty seconds the server is killed under load."""
+    database = await durable.create_database()
+    settings = settings_for(durable, database)
+    server = await start_server(tmp_path, settings=settings)
+    loop = asyncio.get_running_loop()
+    async with running_receiver() as receiver:
+        try:
+            async with clients_of(server) as clients:
+                load = Load(clients, receiver.url())
+                running = asyncio.create_task(load.run())
+                await asyncio.sleep(3.0)
+                await asyncio.to_thread(durable.stop, "immediate")
+                stopped_at = loop.time()
+                await asyncio.sleep(40.0)
+                load.stop()
+                killed_at = loop.time()
+                await server.stop(signal.SIGKILL)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            assert load.seen.failures == []
+            assert load.seen.answers[503] > 0
+            load.seen.forget_departures_after(killed_at - SETTLED)
+            print(f"{len(load.seen.left)} guests, {len(load.seen.completed)} rooms ended, ", end="")
+            assert len(load.seen.completed) >= STOCK
+            # The next one waits for the database.
+            server = await spawn_server(tmp_path, settings=settings)
+            await asyncio.sleep(max(0.0, stopped_at + 60.0 - loop.time()))
+            assert await probe(server, "startupz") == 503
+            await asyncio.to_thread(durable.start)
+            await until_server_ready(server)
+            async with clients_of(server) as clients:
+                again = Load(clients, receiver.url(), prefix="again")
+                running = asyncio.create_task(again.run())
+                await asyncio.sleep(5.0)
+                again.stop()
+                await running
+                assert again.seen.failures == []
+                assert again.seen.answers[503] == 0
+                await until_ready(server)
+            await until_told(receiver, load.seen)
+            await until_told(receiver, again.seen)
+            await check_nothing_lost(durable, database, load.seen, receiver)
+            print(await check_nothing_lost(durable, database, again.seen, receiver))
+        finally:
+            await server.stop()
 
 
 async def test_a_server_that_is_killed_during_an_outage_loses_nothing_acknowledged(
