@@ -43,7 +43,7 @@ from signaling.edge import (
     TlsFiles,
     make_application,
 )
-from signaling.errors import ConfigError, StorageError
+from signaling.errors import ApiError, ConfigError, StorageError
 from signaling.health import Health
 from signaling.metrics.collector import ParlourCollector
 from signaling.network import has_ipv6, own_addresses
@@ -51,9 +51,10 @@ from signaling.rest import RestApi, RestConfig, http1
 from signaling.rest.compositions import CompositionHandlers
 from signaling.rest.keys import KeyHandlers
 from signaling.rest.media_settings import MediaSettingsHandlers
+from signaling.rest.parameters import Parameters
 from signaling.rest.recordings import RecordingHandlers
 from signaling.rest.room_events import event_routes
-from signaling.rest.room_parameters import GROUP_PARTICIPANTS_MAX, RoomLimits
+from signaling.rest.room_parameters import RoomLimits, read_room_settings
 from signaling.rest.route import Route
 from signaling.rest.rule_handlers import RuleHandlers
 from signaling.rest.transcriptions import TranscriptionHandlers
@@ -118,10 +119,7 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
     return ServiceConfig(
         account_sid=account.account_sid,
         ad_hoc_rooms=settings.ad_hoc_rooms,
-        ad_hoc_settings=RoomSettings(
-            media_region=settings.media_region,
-            max_participants=min(GROUP_PARTICIPANTS_MAX, settings.max_room_participants),
-        ),
+        ad_hoc_settings=ad_hoc_settings_of(settings),
         messages_per_session=settings.messages_per_session,
         session_timeout=settings.session_timeout,
         page_closed_grace=settings.page_closed_grace,
@@ -129,6 +127,8 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         signaling_region=settings.media_region,
         ice_servers=tuple(IceServer(**server) for server in servers),
         max_participants=settings.max_participants,
+        room_quota=settings.room_quota,
+        participant_quota=settings.participant_quota,
         turn=turn_servers_of(settings),
         duplicate_identity=settings.duplicate_identity,
         busy_lag=settings.busy_lag_ms / 1000,
@@ -136,6 +136,28 @@ def service_config_of(settings: Settings, account: Account) -> ServiceConfig:
         minute=settings.minute_seconds,
         whip_connect_timeout=settings.whip_connect_timeout,
     )
+
+
+def room_limits_of(settings: Settings) -> RoomLimits:
+    """Return what the operator decides about new rooms."""
+    return RoomLimits(
+        media_region=settings.media_region,
+        max_participants_ceiling=settings.max_room_participants,
+        legacy_room_types=settings.legacy_room_types,
+    )
+
+
+def ad_hoc_settings_of(settings: Settings) -> RoomSettings:
+    """
+    Return what rooms are made with that begin when somebody joins.
+
+    :raises ConfigError: when REST would not make such a room.
+    """
+    try:
+        given = Parameters(settings.ad_hoc_room.get_secret_value())
+        return read_room_settings(given, room_limits_of(settings))
+    except ApiError as error:
+        raise ConfigError(f"ad_hoc_room: {error}") from None
 
 
 def turn_servers_of(settings: Settings) -> TurnServers | None:
@@ -264,11 +286,7 @@ class Server:
                 keys=access.secrets,
                 admit_key=limits.admit_key,
                 public_url=settings.public_url or None,
-                limits=RoomLimits(
-                    media_region=settings.media_region,
-                    max_participants_ceiling=settings.max_room_participants,
-                    legacy_room_types=settings.legacy_room_types,
-                ),
+                limits=room_limits_of(settings),
             ),
             service=service,
             store=store,

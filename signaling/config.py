@@ -185,6 +185,11 @@ class Settings(BaseSettings):
         SecretStr(""), description="Secret of the API key: password in REST, key of access tokens."
     )
     ad_hoc_rooms: bool = Field(True, description="Whether joining an unknown name makes a room.")
+    ad_hoc_room: SecretStr = Field(
+        SecretStr(""),
+        description="What such rooms are made with: parameters of POST /v1/Rooms, form-encoded, "
+        "as in RecordParticipantsOnConnect=true&StatusCallback=https%3A%2F%2Fapp.example%2Fhook.",
+    )
     media_region: str = Field("us1", description="Name of this server's region, as rooms show it.")
     max_room_participants: int = Field(
         100, ge=1, le=1000, description="Largest MaxParticipants of a room; above 50 it is large."
@@ -194,6 +199,16 @@ class Settings(BaseSettings):
     )
     max_participants: int = Field(
         0, ge=0, description="Participants in all rooms together; 0: no limit."
+    )
+    room_quota: int = Field(
+        10_000,
+        ge=0,
+        description="Rooms in progress at a time; more are refused with 53119. 0: no limit.",
+    )
+    participant_quota: int = Field(
+        10_000,
+        ge=0,
+        description="Participants in all rooms together; more are refused with 53206. 0: no limit.",
     )
     busy_lag_ms: int = Field(
         250,

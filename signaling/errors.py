@@ -84,6 +84,7 @@ class ErrorCode(IntEnum):
     ROOM_COMPLETED = 53118, 400, "Room completed"
     ROOM_QUOTA_EXCEEDED = 53119, 400, "Maximum number of concurrent Rooms exceeded"
     RECORDING_RULES_INVALID = 53120, 400, "Invalid Recording Rule(s)"
+    QUOTA_NEARLY_REACHED = 53121, 400, "70 % of a quota of what is concurrent is used"
     RECORDING_NOT_SUPPORTED = (
         53122,
         400,

@@ -140,6 +140,15 @@ class Room:
         return tuple(self._participants.values())
 
     @property
+    def participant_count(self) -> int:
+        """Return how many are inside."""
+        return len(self._participants)
+
+    def has_identity(self, identity: str) -> bool:
+        """Return whether somebody of this identity is inside, who may make way for a newcomer."""
+        return identity in self._sid_by_identity
+
+    @property
     def ready_track_count(self) -> int:
         """Return the number of published tracks."""
         return self._ready_tracks

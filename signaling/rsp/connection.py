@@ -260,7 +260,7 @@ class RspConnection:
                 raise ApiError.of(ErrorCode.SERVER_BUSY)
             # Waiting for the store took a while.
             self._tokens.check_in_force(token)
-            live.room.check_admission(token.identity)
+            self._service.check_admission(live, token.identity)
             self._join(connect, token, live)
         finally:
             self._service.abandon(live)

@@ -41,6 +41,10 @@ class ServiceConfig:
     """Handed to clients unchanged."""
     max_participants: int = 0
     """In all rooms together; more are told to come back later. 0 is no limit."""
+    room_quota: int = 0
+    """Rooms in progress at a time; more are refused with 53119. 0 is no limit."""
+    participant_quota: int = 0
+    """Participants in all rooms together; more are refused with 53206. 0 is no limit."""
     busy_lag: float = 0.25
     """Seconds by which the event loop may be behind before newcomers are told to come back later;
     0 is no limit."""

@@ -41,6 +41,7 @@ from .join_times import JoinTimes
 from .live_room import LiveRoom
 from .loop_load import LoopLoad
 from .media_node import MediaNode
+from .quota import Occupancy
 from .recorder import Recorder
 from .rule_commands import recording_rules_of
 from .timers import TimerQueue
@@ -107,6 +108,9 @@ class RoomService:
         self._recorder = Recorder(store, journal)
         self._live: dict[str, LiveRoom] = {}
         self._sid_by_name: dict[str, str] = {}
+        self._occupancy = Occupancy(
+            rooms=config.room_quota, participants=config.participant_quota
+        )
         self._room_by_peer: dict[PeerId, LiveRoom] = {}
         self._creating: dict[str, asyncio.Task[LiveRoom]] = {}
         self._connections: set[Closable] = set()
@@ -212,7 +216,7 @@ class RoomService:
     @property
     def participant_count(self) -> int:
         """Return the number of participants in all rooms, those in a grace period included."""
-        return sum(len(live.room.participants) for live in self._live.values())
+        return self._occupancy.participant_count
 
     @property
     def recorder_backlog(self) -> int:
@@ -288,7 +292,7 @@ class RoomService:
         Make a room.
 
         :param recording_rules: The first recording rules; None lets the settings decide.
-        :raises ApiError: 53113 when an in-progress room has the name.
+        :raises ApiError: 53113 when an in-progress room has the name, 53119 beyond the quota.
         :raises StorageError: if the store fails.
         """
         return (await self._create(settings, recording_rules, ad_hoc=False)).record
@@ -360,7 +364,7 @@ class RoomService:
 
         :param requested: Name or SID; None for the granted room, or a new one without a name.
         :param granted: Name or SID of the only room that the access token admits to, if any.
-        :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118).
+        :raises ApiError: 20106, or a code of the room (53006, 53100-53106, 53118, 53119, 53206).
         """
         if self.is_overloaded:
             raise ApiError.of(ErrorCode.SERVER_BUSY)
@@ -380,7 +384,19 @@ class RoomService:
             raise ApiError.of(ErrorCode.ROOM_NOT_FOUND)
         if self._recorder.journal_is_nearly_full:
             raise ApiError.of(ErrorCode.SERVER_BUSY)
+        # Not made for somebody who would not get in.
+        self._occupancy.check_participant()
         return await self._make_ad_hoc(wanted)
+
+    def check_admission(self, live: LiveRoom, identity: str) -> None:
+        """
+        Tell whether an identity could join a room now.
+
+        :raises ApiError: 53206 beyond the quota, or as :meth:`Room.check_admission`.
+        """
+        live.room.check_admission(identity)
+        if not live.room.has_identity(identity):
+            self._occupancy.check_participant()
 
     def abandon(self, live: LiveRoom) -> None:
         """End a room that was made for somebody who then did not get in, unless others are in."""
@@ -436,6 +452,7 @@ class RoomService:
         name = settings.unique_name if settings.unique_name is not None else sid
         if name in self._sid_by_name or name in self._creating:
             raise ApiError.of(ErrorCode.ROOM_EXISTS)
+        self._occupancy.check_room(len(self._live) + len(self._creating))
         at = self.clock.utc_now()
         if recording_rules is None and settings.record_participants_on_connect:
             recording_rules = INCLUDE_ALL
@@ -528,6 +545,7 @@ class RoomService:
         self._live[live.sid] = live
         self._sid_by_name[record.name] = live.sid
         live.pump()
+        self._occupancy.rooms_changed(len(self._live))
         return live
 
     def _find(self, name_or_sid: str) -> LiveRoom | None:
@@ -549,9 +567,11 @@ class RoomService:
             if self._live.pop(live.sid, None) is not None:
                 del self._sid_by_name[live.record.name]
             self._timers.set(live.sid, None)
+            self._occupancy.rooms_changed(len(self._live))
         else:
             self._timers.set(live.sid, live.room.next_timer())
         self._arm()
+        self._occupancy.room_changed(live.sid, live.room.participant_count)
         if self.draining and self.participant_count == 0:
             self._emptied.set()
 

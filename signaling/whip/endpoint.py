@@ -64,6 +64,8 @@ _STATUSES: dict[int, int] = {
     ErrorCode.DUPLICATE_IDENTITY: 409,
     ErrorCode.SERVER_BUSY: 503,
     ErrorCode.ROOM_CREATE_FAILED: 503,
+    ErrorCode.ROOM_QUOTA_EXCEEDED: 503,
+    ErrorCode.PARTICIPANT_QUOTA_EXCEEDED: 503,
 }
 
 _log = structlog.get_logger(__name__)
@@ -182,7 +184,7 @@ class WhipEndpoint:
             self._tokens.check_in_force(token)
             if self._service.is_overloaded:
                 raise ApiError.of(ErrorCode.SERVER_BUSY)
-            live.room.check_admission(token.identity)
+            self._service.check_admission(live, token.identity)
             peer_id, answer = self._make_peer(live, offer)
             try:
                 resource = self._join(protocol, room, token, bearer, live, peer_id, offer)
