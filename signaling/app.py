@@ -64,6 +64,7 @@ from signaling.rsp import SignalingHandler
 from signaling.service import IceServer, RoomService, ServiceConfig
 from signaling.service.access_control import AccessControl
 from signaling.service.compositions import CompositionService
+from signaling.service.recordings import RecordingService
 from signaling.service.retention import Retention
 from signaling.service.rule_commands import RuleCommands
 from signaling.service.transcriptions import TranscriptionService
@@ -274,6 +275,7 @@ class Server:
         )
         self._stack.push_async_callback(compositions.close)
         await compositions.start()
+        RecordingService(service=service, rng=self._rng, failed=webhooks.recording_failed)
         transcribing = TranscriptionService(service=service, store=store, rng=self._rng)
         await transcribing.load()
         transcriptions = TranscriptionHandlers(

@@ -18,7 +18,6 @@ from signaling.storage.store import Store
 PAGE_SIZE_MAX = 100
 STATUSES = frozenset({"processing", "completed", "failed", "deleted"})
 KINDS = frozenset({"audio", "video", "data"})
-CONTAINERS = {"audio": "mka", "video": "mkv"}
 _DATES = ("DateCreatedAfter", "DateCreatedBefore")
 
 
@@ -162,7 +161,7 @@ def _common(recording: RecordingRecord, url: str) -> dict[str, object]:
         "source_sid": recording.source_sid,
         "status": recording.status,
         "type": recording.kind,
-        "container_format": CONTAINERS[recording.kind],
+        "container_format": recording.container,
         "codec": recording.codec,
         "track_name": recording.track_name,
         "size": recording.size_bytes,

@@ -166,6 +166,11 @@ class LiveRoom:
                 return other.record
         return None
 
+    def track_record(self, participant_sid: str, track_sid: str) -> TrackRecord | None:
+        """Return the row of a published track."""
+        member = self._members.get(participant_sid)
+        return None if member is None else member.tracks.get(track_sid)
+
     # Commands of the views.
 
     def join(

@@ -108,9 +108,7 @@ class RoomService:
         self._recorder = Recorder(store, journal)
         self._live: dict[str, LiveRoom] = {}
         self._sid_by_name: dict[str, str] = {}
-        self._occupancy = Occupancy(
-            rooms=config.room_quota, participants=config.participant_quota
-        )
+        self._occupancy = Occupancy(rooms=config.room_quota, participants=config.participant_quota)
         self._room_by_peer: dict[PeerId, LiveRoom] = {}
         self._creating: dict[str, asyncio.Task[LiveRoom]] = {}
         self._connections: set[Closable] = set()

@@ -22,7 +22,7 @@ import structlog
 
 from signaling.errors import StorageError
 from signaling.storage.event_records import EventRecord
-from signaling.storage.media_records import TranscriptionRecord
+from signaling.storage.media_records import RecordingRecord, TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 from signaling.storage.store import Record
 from signaling.storage.subscription_records import SubscriptionRecord
@@ -45,6 +45,7 @@ _KINDS: dict[str, type[Record]] = {
     "subscription": SubscriptionRecord,
     "event": EventRecord,
     "transcription": TranscriptionRecord,
+    "recording": RecordingRecord,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

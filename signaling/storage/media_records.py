@@ -33,6 +33,11 @@ class RecordingRecord:
     status_callback: str | None = None
     status_callback_method: str = "POST"
 
+    @property
+    def container(self) -> str:
+        """Return the container of its file: ``mka`` or ``mkv``."""
+        return {"audio": "mka", "video": "mkv"}[self.kind]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionRecord:

@@ -32,8 +32,8 @@ from signaling.storage.event_tables import events
 from signaling.storage.guard import StoreGuard, guarded
 from signaling.storage.key_queries import KeyQueries
 from signaling.storage.media_queries import MediaQueries
-from signaling.storage.media_records import TranscriptionRecord
-from signaling.storage.media_tables import transcriptions
+from signaling.storage.media_records import RecordingRecord, TranscriptionRecord
+from signaling.storage.media_tables import recordings, transcriptions
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 from signaling.storage.rows import participant_of, room_of, row_of, track_of
 from signaling.storage.store import (
@@ -55,6 +55,7 @@ _TABLES: dict[type[Record], Table] = {
     ParticipantRecord: participants,
     TrackRecord: tracks,
     TranscriptionRecord: transcriptions,
+    RecordingRecord: recordings,
     EventRecord: events,
     SubscriptionRecord: subscriptions,
 }
@@ -82,6 +83,8 @@ _CHANGING: dict[type[Record], tuple[str, ...]] = {
     TrackRecord: ("name", "enabled", "updated_at", "unpublished_at"),
     SubscriptionRecord: ("ended_at",),
     TranscriptionRecord: ("status", "configuration", "updated_at", "started_at", "ended_at"),
+    # Not its status: it may be deleted by now.
+    RecordingRecord: ("size_bytes", "duration"),
 }
 ROOMS_TOGETHER = 100
 """Rooms that are added in one transaction."""

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from signaling.storage.event_records import EventRecord
-from signaling.storage.media_records import TranscriptionRecord
+from signaling.storage.media_records import RecordingRecord, TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 from signaling.storage.subscription_records import SubscriptionRecord
 
@@ -26,6 +26,7 @@ Record: TypeAlias = (
     | SubscriptionRecord
     | EventRecord
     | TranscriptionRecord
+    | RecordingRecord
 )
 
 

@@ -26,6 +26,7 @@ from signaling.rooms import (
 from signaling.service import Clock, LiveRoom
 from signaling.service.timestamps import timestamp
 from signaling.storage.event_records import EventRecord
+from signaling.storage.media_records import RecordingRecord
 from signaling.storage.records import RoomRecord
 
 EVENTS_PER_ROOM_MAX = 100_000
@@ -74,8 +75,14 @@ class EventWriter:
         *,
         person: Person | None = None,
         more: dict[str, str] | None = None,
+        without: str | None = None,
     ) -> EventRecord:
-        """Return an event; ``more`` are the parameters that not all events have."""
+        """
+        Return an event.
+
+        :param more: The parameters that not all events have, or not as others have them.
+        :param without: One that this event has not, unlike others about somebody.
+        """
         parameters = {
             "RoomStatus": room.status,
             "RoomType": room.settings.type,
@@ -89,6 +96,8 @@ class EventWriter:
         if person is not None:
             parameters |= {"ParticipantSid": person.sid, "ParticipantIdentity": person.identity}
             parameters["ParticipantStatus"] = "connected"
+        parameters |= more or {}
+        parameters.pop(without or "", None)
         url = room.settings.status_callback
         return EventRecord(
             sid=new_event_sid(self._rng),
@@ -98,7 +107,7 @@ class EventWriter:
             name=name,
             created_at=at,
             participant_sid=None if person is None else person.sid,
-            parameters=parameters | (more or {}),
+            parameters=parameters,
             url=url,
             method=room.settings.status_callback_method,
             delivery="none" if url is None else "pending",
@@ -160,6 +169,33 @@ class EventLog:
             case TrackPublished() | TrackUnpublished() | TrackChanged():
                 self._track(log, room, event, now)
 
+    def recording_failed(self, live: LiveRoom, recording: RecordingRecord) -> None:
+        """Tell of a recording that could not begin."""
+        log = self._rooms[live.sid]
+        at = recording.created_at
+        more = {
+            # The one group of events with microseconds.
+            "Timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "RecordingSid": recording.sid,
+            "RecordingUri": f"/v1/Recordings/{recording.sid}",
+            "SourceSid": recording.source_sid,
+            "TrackName": recording.track_name,
+            "Type": recording.kind,
+            "Container": recording.container,
+            "Codec": recording.codec,
+            "OffsetFromTwilioVideoEpoch": str(recording.offset_ms),
+            "FailedOperation": "RecordingStart",
+        }
+        self._write(
+            log,
+            live.record,
+            "recording-failed",
+            at,
+            person=log.people[recording.participant_sid],
+            more=more,
+            without="ParticipantStatus",
+        )
+
     def _track(
         self,
         log: _RoomLog,
@@ -192,6 +228,7 @@ class EventLog:
         *,
         person: Person | None = None,
         more: dict[str, str] | None = None,
+        without: str | None = None,
     ) -> None:
         if log.next_sequence >= EVENTS_PER_ROOM_MAX and person is not None:
             if log.next_sequence == EVENTS_PER_ROOM_MAX:
@@ -199,7 +236,9 @@ class EventLog:
                 # Logged once; only the end of the room has a number after this one.
                 log.next_sequence += 1
             return
-        made = self._writer.make(room, log.next_sequence, name, at, person=person, more=more)
+        made = self._writer.make(
+            room, log.next_sequence, name, at, person=person, more=more, without=without
+        )
         log.next_sequence += 1
         self._record(made)
         if made.delivery == "pending":

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from aiohttp.abc import AbstractResolver
 
-from signaling.service import RoomService
+from signaling.service import LiveRoom, RoomService
 from signaling.storage.event_records import EventRecord
+from signaling.storage.media_records import RecordingRecord
 
 from .config import WebhookConfig
 from .deliverer import Deliverer
@@ -56,6 +57,10 @@ class Webhooks:
     def notice(self, event: EventRecord) -> None:
         """Deliver an event that others keep: of a composition."""
         self._deliverer.notice(event)
+
+    def recording_failed(self, live: LiveRoom, recording: RecordingRecord) -> None:
+        """Tell of a recording that could not begin."""
+        self._log.recording_failed(live, recording)
 
     @property
     def results(self) -> Mapping[str, int]:

@@ -1,6 +1,7 @@
 """Rules, subscribed tracks and anonymizing, as the helper library calls them."""
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -369,6 +370,48 @@ def test_recording_rules_are_replaced_and_select_tracks(
     assert shown.rules == [{"type": "include", "publisher": "alice", "kind": "video"}]
     assert shown.date_created == first.date_created <= shown.date_updated
     assert client.rooms(room.unique_name).recording_rules.fetch().rules == shown.rules
+
+
+def test_each_stretch_that_is_selected_has_a_recording_which_failed(
+    server: RunningServer, client: Any, http: requests.Session
+) -> None:
+    room = client.rooms.create(
+        record_participants_on_connect=True,
+        status_callback="https://example.com/r",
+        video_codecs=["H264"],
+    )
+    alice = join(server, room, "alice", track("audio"), track("video"), track("data"))
+    sids = tracks_of(client, room, "alice")
+    first = {recording.track_name: recording for recording in room.recordings.list()}
+    assert set(first) == {"audio", "video"}
+    for kind, codec, container in (("audio", "opus", "mka"), ("video", "h264", "mkv")):
+        shown = client.recordings(first[kind].sid).fetch()
+        assert (shown.status, shown.type, shown.codec) == ("failed", kind, codec)
+        assert (shown.container_format, shown.size, shown.duration) == (container, 0, 0)
+        assert (shown.source_sid, shown.grouping_sids) == (
+            sids[kind],
+            {"room_sid": room.sid, "participant_sid": alice},
+        )
+        assert shown.status_callback == "https://example.com/r"
+        assert shown.offset // 1000 == int(shown.date_created.timestamp())
+        assert http.get(f"{shown.url}/Media").status_code == 404
+    room.recording_rules.update(rules=[{"type": "exclude", "kind": "audio"}])
+    assert len(room.recordings.list()) == 2
+    # What is selected again has another recording.
+    room.recording_rules.update(rules=ALL)
+    found = room.recordings.list()
+    assert [recording.track_name for recording in found].count("audio") == 2
+    assert len({recording.sid for recording in found}) == 3
+    assert {recording.status for recording in found} == {"failed"}
+    # Of what failed nothing can be composed.
+    made = client.compositions.create(room_sid=room.sid, audio_sources=["*"])
+    room.update(status="completed")
+    deadline = time.monotonic() + 10
+    while client.compositions(made.sid).fetch().status == "enqueued":
+        assert time.monotonic() < deadline
+    assert client.compositions(made.sid).fetch().status == "failed"
+    assert client.recordings(first["audio"].sid).delete()
+    assert client.recordings(first["audio"].sid).fetch().status == "deleted"
 
 
 def test_rules_of_a_room_that_records_on_connect_start_from_everything(

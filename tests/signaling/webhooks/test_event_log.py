@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from signaling.rooms import RoomSettings
+from signaling.service import LiveRoom
+from signaling.service.recordings import RecordingService
 from signaling.storage.event_records import EventRecord
+from signaling.storage.media_records import RecordingRecord
 from signaling.webhooks import event_log
 from signaling.webhooks.event_log import EventLog, EventWriter
 from signaling.webhooks.takeover import take_over
@@ -106,6 +109,60 @@ async def test_a_call_is_told_with_every_parameter() -> None:
             "RoomDuration": "9",
         }
         assert {(e.url, e.method, e.delivery) for e in events} == {(URL, "POST", "pending")}
+
+
+async def test_recordings_that_cannot_begin_are_told_with_every_parameter() -> None:
+    async with logged() as (h, told):
+        recordings: list[RecordingRecord] = []
+
+        def failed(live: LiveRoom, recording: RecordingRecord) -> None:
+            recordings.append(recording)
+            log.recording_failed(live, recording)
+
+        log = h.service.observers[0].__self__  # type: ignore[attr-defined]
+        RecordingService(service=h.service, rng=random.Random(5), failed=failed)
+        settings = RoomSettings(
+            unique_name="r1", status_callback=URL, record_participants_on_connect=True
+        )
+        room = await h.service.create_room(settings)
+        alice = World(h).client("alice")
+        h.clock.now += 1.2345678
+        await alice.connect("r1", track("a1"), track("d1", "data"), track("v1", "video"))
+        events = await stored(h, room.sid)
+        assert told == events
+        assert [e.name for e in events[2:]] == [
+            "track-added",
+            "recording-failed",
+            "track-added",
+            "track-added",
+            "recording-failed",
+        ]
+        for event, recording, track_added in (
+            (events[3], recordings[0], events[2]),
+            (events[6], recordings[1], events[5]),
+        ):
+            assert event.participant_sid == alice.sid
+            assert event.parameters == {
+                "RoomStatus": "in-progress",
+                "RoomType": "group",
+                "RoomSid": room.sid,
+                "RoomName": "r1",
+                "AccountSid": ACCOUNT_SID,
+                "SequenceNumber": str(event.sequence),
+                "StatusCallbackEvent": "recording-failed",
+                "Timestamp": "2026-01-02T03:04:06.234568Z",
+                "ParticipantSid": alice.sid,
+                "ParticipantIdentity": "alice",
+                "RecordingSid": recording.sid,
+                "RecordingUri": f"/v1/Recordings/{recording.sid}",
+                "SourceSid": track_added.parameters["TrackSid"],
+                "TrackName": track_added.parameters["TrackName"],
+                "Type": track_added.parameters["TrackKind"],
+                "Container": {"audio": "mka", "video": "mkv"}[recording.kind],
+                "Codec": {"audio": "opus", "video": "vp8"}[recording.kind],
+                "OffsetFromTwilioVideoEpoch": "1767323046234",
+                "FailedOperation": "RecordingStart",
+            }
 
 
 async def test_a_room_without_a_callback_has_events_that_nobody_is_told() -> None:

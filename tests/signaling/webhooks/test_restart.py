@@ -141,6 +141,39 @@ async def test_every_class_of_event_outlives_a_kill_before_its_callback(tmp_path
         assert [c.parameters["SequenceNumber"] for c in numbered] == [str(n) for n in range(10)]
 
 
+async def test_recordings_that_failed_are_told_after_a_kill(tmp_path: Path) -> None:
+    never = asyncio.Event()
+
+    async def hang(_: Callback) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    expected = ["room-created", "participant-connected"]
+    expected += ["track-added", "recording-failed"] * 2
+    async with running_receiver() as receiver:
+        receiver.answer = hang
+        server = await start_server(tmp_path)
+        async with clients_of(server) as clients:
+            form = {"UniqueName": "r", "StatusCallback": receiver.url()}
+            form["RecordParticipantsOnConnect"] = "true"
+            room_sid = await _make(clients, "Rooms", **form)
+            await clients.participant("alice", "r").join()
+            await written(clients, room_sid, expected)
+            assert await server.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert set(receiver.events) == {"room-created"}
+        receiver.answer = None
+        receiver.callbacks.clear()
+        async with running_server(tmp_path) as server, clients_of(server) as clients:
+            await receiver.until(lambda r: "participant-disconnected" in r.events)
+            url = f"{clients.url}/v1/Rooms/{room_sid}/Recordings"
+            async with clients.http.get(url, headers=clients.back_end) as listed:
+                recordings = (await listed.json())["recordings"]
+        assert receiver.events[: len(expected)] == expected
+        told = [c.parameters for c in receiver.callbacks if c.event == "recording-failed"]
+        assert {p["RecordingSid"] for p in told} == {r["sid"] for r in recordings}
+        assert [(r["status"], r["size"]) for r in recordings] == [("failed", 0)] * 2
+
+
 async def test_whoever_was_inside_at_the_kill_is_told_to_have_left(tmp_path: Path) -> None:
     async with running_receiver() as receiver:
         server = await start_server(tmp_path)
