@@ -6,11 +6,13 @@ import secrets
 import sqlite3
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Insert, Table, event, select
+from sqlalchemy import Executable, Insert, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -45,6 +47,8 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 1000",
 )
 
+Statements: TypeAlias = Sequence[tuple[Executable, Sequence[dict[str, Any]]]]
+
 
 class Engine(ABC):
     """Connections to one database: one that writes at a time, and those that read."""
@@ -61,6 +65,12 @@ class Engine(ABC):
     @abstractmethod
     def is_away(self, error: BaseException) -> bool:
         """Tell whether an error says that the database cannot be reached now, but may be later."""
+
+    async def write(self, statements: Statements) -> None:
+        """Execute statements in one transaction, each with its rows."""
+        async with self.writer.begin() as connection:
+            for statement, rows in statements:
+                await connection.execute(statement, rows)
 
     @abstractmethod
     def insert(self, table: Table) -> Any:
@@ -101,6 +111,16 @@ class SqliteEngine(Engine):
             **({} if self._path == ":memory:" else {"pool_size": CONNECTIONS, "max_overflow": 0}),
         )
         event.listen(self.writer.sync_engine, "connect", _set_pragmas)
+        # An asynchronous connection changes threads for each call into the driver, and waits for
+        # the interpreter each time. Frequent writes change once, to a thread of their own.
+        self._blocking = create_engine(
+            url.set(drivername="sqlite"),
+            pool_size=1,
+            max_overflow=0,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(self._blocking, "connect", _set_pragmas)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def prepare(self) -> None:
         try:
@@ -111,6 +131,25 @@ class SqliteEngine(Engine):
 
     def is_away(self, error: BaseException) -> bool:
         return False
+
+    async def write(self, statements: Statements) -> None:
+        if self._path == ":memory:":
+            # Another connection has another database.
+            await super().write(statements)
+        else:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._write, statements)
+
+    def _write(self, statements: Statements) -> None:
+        with self._blocking.begin() as connection:
+            for statement, rows in statements:
+                connection.execute(statement, rows)
+
+    async def close(self) -> None:
+        await super().close()
+        # A call into SQLite may never end; nothing comes after it.
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._blocking.dispose()
 
     def insert(self, table: Table) -> Insert:
         return sqlite.insert(table)

@@ -194,10 +194,9 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
 
     async def _insert_rooms(self, added: Sequence[RoomRecord]) -> None:
         with self._errors():
-            async with self._engine.writer.begin() as connection:
-                await connection.execute(
-                    self._engine.insert(rooms), [row_of(room) for room in added]
-                )
+            await self._engine.write(
+                [(self._engine.insert(rooms), [row_of(room) for room in added])]
+            )
 
     async def update_room(self, room: RoomRecord) -> None:
         row = row_of(room)
@@ -233,10 +232,13 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
     async def put_all(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        async with self._transaction() as connection:
-            for kind, alike in groupby(records, type):
-                rows = [row_of(record) for record in alike]
-                await connection.execute(self._upsert(kind), rows)
+        statements = [
+            (self._upsert(kind), [row_of(record) for record in alike])
+            for kind, alike in groupby(records, type)
+        ]
+        with self._errors():
+            async with self._writer:
+                await self._engine.write(statements)
 
     def _upsert(self, kind: type[Record]) -> Any:
         # Made once: to make it costs more than to execute it.
