@@ -1,11 +1,15 @@
 """Structured logs: JSON lines, or readable ones on a terminal; never a secret in them."""
 
+import contextlib
 import ipaddress
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from functools import partial
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -46,41 +50,34 @@ def configure_logs(*, level: str, form: str, full_addresses: bool) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
     if not full_addresses:
         shared.append(shorten_addresses)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     rendering: list[structlog.typing.Processor]
     if form == "json":
         # Without the frames' variables: those hold tokens and keys.
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        rendering = [
-            structlog.processors.ExceptionRenderer(tracebacks),
-            structlog.processors.JSONRenderer(),
-        ]
+        rendering = [structlog.processors.ExceptionRenderer(tracebacks), render_json]
     else:
         rendering = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
+    # Our own lines are written as they are: the way through the standard library costs three times
+    # as much, at several lines for each request and each join.
+    structlog.configure(
+        processors=[*shared, *rendering],
+        logger_factory=partial(_Lines, sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
@@ -98,6 +95,38 @@ def configure_logs(*, level: str, form: str, full_addresses: bool) -> None:
 def _is_our_fault(record: logging.LogRecord) -> bool:
     # Requests that are no HTTP: aiohttp logs each with a traceback, and anybody can send thousands.
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+class _Lines:
+    """What structlog logs to: each event is a line on a stream."""
+
+    def __init__(self, stream: TextIO, name: str = "") -> None:
+        self.name = name
+        self._stream = stream
+
+    def _write(self, line: str) -> None:
+        # As with the standard library's handlers: whoever logs is not to fail with the log.
+        with contextlib.suppress(OSError, ValueError):
+            # In one piece, so that lines of several threads do not mix.
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = _write
+
+
+_encoder = msgspec.json.Encoder(enc_hook=repr)
+
+
+def render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Return an event as one line of JSON in ASCII; what JSON does not know is shown as text."""
+    try:
+        line = _encoder.encode(event)
+        if line.isascii():
+            return line.decode("ascii")
+    except (TypeError, ValueError, OverflowError):
+        # Keys that are no text, halves of surrogate pairs, giant numbers.
+        pass
+    return json.dumps(event, default=repr)
 
 
 def hide_secrets(

@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -37,6 +38,36 @@ def test_json_lines_have_context_and_no_secrets(lines: Callable[[], list[str]]) 
     assert first["timestamp"].endswith("Z")
     assert (second["event"], second["logger"]) == ("from elsewhere", "other")
     assert second["remote"] == "2001:db8:1::/48"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("line\nbreak", "line\nbreak"),
+        ("\u2028", "\u2028"),
+        ("\udcff", "\udcff"),
+        (1 << 80, 1 << 80),
+        (object, repr(object)),
+        ({1: "one"}, {"1": "one"}),
+    ],
+)
+def test_any_value_is_one_line_of_ascii(
+    lines: Callable[[], list[str]], value: object, shown: object
+) -> None:
+    configure_logs(level="info", form="json", full_addresses=False)
+    structlog.get_logger("test").info("event", value=value)
+    [line] = lines()
+    assert line.isascii()
+    assert json.loads(line)["value"] == shown
+
+
+@pytest.mark.usefixtures("lines")
+def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    monkeypatch.setattr("sys.stderr", closed)
+    configure_logs(level="info", form="json", full_addresses=False)
+    closed.close()
+    structlog.get_logger("test").info("lost")
 
 
 def test_exceptions_stay_on_their_line(lines: Callable[[], list[str]]) -> None:
