@@ -17,6 +17,7 @@ from signaling.storage.media_records import (
     CompositionRecord,
     RecordingRecord,
 )
+from signaling.storage.records import RoomRecord
 
 from .composition_events import CompositionEvents
 
@@ -65,6 +66,8 @@ class CompositionService:
         self._service.observers.append(self._observe)
         # A restored room may have ended at once.
         await self._service.flush()
+        for room in await self._store.rooms_with_hooks_due():
+            self._ended.setdefault(room.sid, _has_hooks(room))
         for room_sid in await self._store.rooms_with_waiting_compositions():
             self._ended.setdefault(room_sid, False)
         self._task = asyncio.create_task(self._run(), name="compositions")
@@ -83,7 +86,7 @@ class CompositionService:
 
     def _observe(self, live: "LiveRoom", event: RoomEvent) -> None:
         if isinstance(event, RoomCompleted):
-            self._ended[live.sid] = live.record.settings.type == "group"
+            self._ended[live.sid] = _has_hooks(live.record)
             self._wake.set()
 
     async def _run(self) -> None:
@@ -120,6 +123,9 @@ class CompositionService:
         usable = [r for r in recordings if r.status not in ("deleted", "failed")]
         if run_hooks and usable:
             await self._run_hooks(room_sid)
+        if recordings:
+            # Should the server end before this, they run again: over the same room none runs twice.
+            await self._store.hooks_have_run(room_sid)
         gone = bool(recordings) and all(r.status == "deleted" for r in recordings)
         for composition in await self._store.compositions_of_room(room_sid):
             if composition.status == "enqueued" and not _has_sources(composition, usable):
@@ -162,6 +168,10 @@ class CompositionService:
     def _tell(self, event: EventRecord) -> None:
         if event.delivery == "pending":
             self._recorded(event)
+
+
+def _has_hooks(room: RoomRecord) -> bool:
+    return room.settings.type == "group"
 
 
 def _has_sources(composition: CompositionRecord, usable: list[RecordingRecord]) -> bool:

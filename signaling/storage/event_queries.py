@@ -158,7 +158,7 @@ class EventQueries(SqlQueries):
             select(rooms.c.sid)
             .where(
                 rooms.c.account_sid == self._account_sid,
-                rooms.c.status == "completed",
+                rooms.c.status.in_(("completed", "failed")),
                 rooms.c.ended_at < before,
             )
             .order_by(rooms.c.created_at, rooms.c.sid)

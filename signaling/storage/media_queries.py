@@ -32,12 +32,14 @@ from signaling.storage.media_records import (
 from signaling.storage.media_tables import (
     composition_hooks,
     compositions,
+    hooks_due,
     media_settings,
     recordings,
     transcriptions,
 )
 from signaling.storage.queries import SqlQueries
-from signaling.storage.rows import row_of
+from signaling.storage.records import RoomRecord
+from signaling.storage.rows import room_of, row_of
 from signaling.storage.store import Page, Slice
 from signaling.storage.tables import rooms
 
@@ -92,9 +94,15 @@ class MediaQueries(SqlQueries):
     # Recordings.
 
     async def add_recording(self, recording: RecordingRecord) -> None:
-        """Add a recording."""
+        """Add a recording; the hooks are to run over its room when that has ended."""
         async with self._transaction() as connection:
             await connection.execute(insert(recordings).values(**row_of(recording)))
+            room_sid, account_sid = recording.room_sid, recording.account_sid
+            noted = select(hooks_due.c.room_sid).where(hooks_due.c.room_sid == room_sid)
+            if await connection.scalar(noted) is None:
+                await connection.execute(
+                    insert(hooks_due).values(room_sid=room_sid, account_sid=account_sid)
+                )
 
     async def set_recording_status(
         self, sid: str, status: str, *, unless: Sequence[str] = ()
@@ -284,6 +292,21 @@ class MediaQueries(SqlQueries):
         query = self._mine(composition_hooks).where(composition_hooks.c.enabled)
         order = (composition_hooks.c.created_at, composition_hooks.c.sid)
         return tuple(_hook_of(row) for row in await self._all(query.order_by(*order)))
+
+    async def rooms_with_hooks_due(self) -> tuple[RoomRecord, ...]:
+        """Return the rooms that were recorded and have ended, and that no hook has run over."""
+        query = (
+            select(rooms)
+            .join(hooks_due, hooks_due.c.room_sid == rooms.c.sid)
+            .where(rooms.c.status != "in-progress", hooks_due.c.account_sid == self._account_sid)
+            .order_by(rooms.c.created_at, rooms.c.sid)
+        )
+        return tuple(room_of(row) for row in await self._all(query))
+
+    async def hooks_have_run(self, room_sid: str) -> None:
+        """Take note that the hooks have run over a room."""
+        async with self._transaction() as connection:
+            await connection.execute(delete(hooks_due).where(hooks_due.c.room_sid == room_sid))
 
     # Settings.
 

@@ -80,6 +80,14 @@ composition_hooks = Table(
     Index("uq_composition_hooks_name", "account_sid", "friendly_name", unique=True),
 )
 
+# Rooms that were recorded, until the hooks have run over them.
+hooks_due = Table(
+    "hooks_due",
+    metadata,
+    Column("room_sid", String(34), primary_key=True),
+    Column("account_sid", String(34), nullable=False),
+)
+
 media_settings = Table(
     "media_settings",
     metadata,

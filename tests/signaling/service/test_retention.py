@@ -1,5 +1,8 @@
+import random
+from dataclasses import replace
 from datetime import timedelta
 
+from signaling.ids import new_room_sid
 from signaling.rooms import RoomSettings
 from signaling.service.retention import Retention
 from tests.signaling.rsp.support import World, track
@@ -16,6 +19,11 @@ async def test_ended_rooms_go_when_their_time_is_over() -> None:
         await alice.connect("old", track("a1"))
         await bob.connect("old", track("b1"))
         await h.service.complete_room(old.sid)
+        # One of which nobody knew whether the store had taken it.
+        at = h.clock.utc_now()
+        other = new_room_sid(random.Random(99))
+        failed = replace(old, sid=other, name="failed", status="failed", ended_at=at)
+        await h.store.put_all([failed])
         h.clock.now += 86_400.0
         live = await h.service.create_room(RoomSettings(unique_name="live"))
         young = await h.service.create_room(RoomSettings())
@@ -23,8 +31,9 @@ async def test_ended_rooms_go_when_their_time_is_over() -> None:
         await h.service.flush()
         assert await retention.delete_due() == 0
         h.clock.now += 86_401.0
-        assert await retention.delete_due() == 1
+        assert await retention.delete_due() == 2
         assert await h.store.get_room(old.sid) is None
+        assert await h.store.get_room(failed.sid) is None
         assert await h.store.get_participant(old.sid, alice.sid) is None
         assert await h.store.get_room(live.sid) is not None
         assert await h.store.get_room(young.sid) is not None

@@ -1,5 +1,6 @@
 """Databases of earlier releases, with rows in them, are brought to the newest schema."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,8 @@ from .test_sql_store import make_participant, make_room, make_track
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PREVIOUS = f"{int(HEAD) - 1:04}"
+RECORDED = "0005"
+"""The first revision that has recordings."""
 
 
 @pytest.mark.parametrize("revision", ["0001", "0003", PREVIOUS])
@@ -50,6 +53,23 @@ async def test_a_database_of_an_earlier_schema_is_upgraded(empty_url: str, revis
             {"sid": alice.sid, "room": room.sid, "account": ACCOUNT, "at": at},
         )
 
+        if revision >= RECORDED:
+            connection.execute(
+                text(
+                    "INSERT INTO recordings (sid, account_sid, room_sid, participant_sid,"
+                    " source_sid, track_name, kind, codec, status, offset_ms, created_at,"
+                    " size_bytes, duration, status_callback_method) VALUES (:sid, :account, :room,"
+                    " :person, :sid, 'a', 'audio', 'opus', 'processing', 0, :at, 0, 0, 'POST')"
+                ),
+                {
+                    "sid": "RT" + "0" * 32,
+                    "account": ACCOUNT,
+                    "room": room.sid,
+                    "person": alice.sid,
+                    "at": at,
+                },
+            )
+
     await look(empty_url, fill)
     store = await SqlStore.open(empty_url, ACCOUNT)
     old = await store.get_room(room.sid)
@@ -72,6 +92,9 @@ async def test_a_database_of_an_earlier_schema_is_upgraded(empty_url: str, revis
     assert await store.list_events(room.sid, after=-1, size=5) == ((told,), False)
     listed = await store.list_rooms(RoomFilter(unique_name="r1", status="in-progress"), Page())
     assert listed.records == (old,)
+    await store.put_all([replace(old, status="completed", ended_at=START)])
+    due = [record.sid for record in await store.rooms_with_hooks_due()]
+    assert due == ([room.sid] if revision >= RECORDED else [])
     await store.close()
     revised = text("SELECT version_num FROM alembic_version")
     assert await look(empty_url, lambda connection: connection.scalar(revised)) == HEAD

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,8 +13,10 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
+from signaling.ids import new_participant_sid, new_track_sid
 from signaling.rooms import RoomSettings
 from signaling.service import RoomService, ServiceConfig, SystemClock
+from signaling.storage.media_records import RecordingRecord
 from signaling.storage.sql_store import SqlStore
 from signaling.webhooks import WebhookConfig, Webhooks
 from tests.signaling.support import ACCOUNT_SID, open_store
@@ -21,6 +24,23 @@ from tests.support.fake_media_node import FakeMediaNode
 
 AUTH_TOKEN = "12345"
 CONFIG = WebhookConfig(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, allow_loopback=True)
+
+
+def make_recording(rng: random.Random, account_sid: str, room_sid: str) -> RecordingRecord:
+    """Return the row of a recording of a microphone."""
+    return RecordingRecord(
+        sid=f"RT{rng.randbytes(16).hex()}",
+        account_sid=account_sid,
+        room_sid=room_sid,
+        participant_sid=new_participant_sid(rng),
+        source_sid=new_track_sid(rng),
+        track_name="microphone",
+        kind="audio",
+        codec="opus",
+        status="completed",
+        offset_ms=0,
+        created_at=datetime.now(UTC),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,25 +12,17 @@ from twilio.request_validator import RequestValidator
 
 from signaling.compositions import CompositionPlan
 from signaling.errors import ErrorCode
-from signaling.ids import (
-    new_composition_hook_sid,
-    new_composition_sid,
-    new_participant_sid,
-    new_track_sid,
-)
+from signaling.ids import new_composition_hook_sid, new_composition_sid
 from signaling.service.compositions import CompositionService
 from signaling.storage.event_records import EventRecord
-from signaling.storage.media_records import (
-    CompositionHookRecord,
-    CompositionRecord,
-    RecordingRecord,
-)
+from signaling.storage.media_records import CompositionHookRecord, CompositionRecord
 from tests.signaling.support import ACCOUNT_SID
 from tests.signaling.webhooks.support import (
     AUTH_TOKEN,
     Callback,
     Harness,
     Receiver,
+    make_recording,
     running_receiver,
     running_webhooks,
 )
@@ -92,21 +84,7 @@ async def hook(harness: Harness, made_of: CompositionPlan) -> CompositionHookRec
 
 async def record(harness: Harness, room_sid: str) -> None:
     """Add a recording, as if there were a recorder."""
-    await harness.store.add_recording(
-        RecordingRecord(
-            sid="RT" + rng.randbytes(16).hex(),
-            account_sid=ACCOUNT_SID,
-            room_sid=room_sid,
-            participant_sid=new_participant_sid(rng),
-            source_sid=new_track_sid(rng),
-            track_name="microphone",
-            kind="audio",
-            codec="opus",
-            status="completed",
-            offset_ms=0,
-            created_at=datetime.now(UTC),
-        )
-    )
+    await harness.store.add_recording(make_recording(rng, ACCOUNT_SID, room_sid))
 
 
 def assert_signed(callback: Callback) -> None:
