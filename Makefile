@@ -27,7 +27,7 @@ test: lint types unit sanitize browser ## everything that CI runs
 lint: $(VENV)/.test ## style, imports, Cython
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint router/_fastpath
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint router/_fastpath benchmarks/engine
 	$(BIN)/lint-imports
 
 types: $(VENV)/.test ## mypy --strict
@@ -49,7 +49,7 @@ bench: $(VENV)/.test ## nanoseconds per packet of each stage
 	$(BIN)/python -m benchmarks micro
 
 clean: ## forget everything that was built
-	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c signaling/web/bundle tests/browser/node_modules tests/interop/node/node_modules
+	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c benchmarks/engine/*.so signaling/web/bundle tests/browser/node_modules tests/interop/node/node_modules
 
 # Unless the check passes, install the packages where that is possible, or say what to install.
 define need

@@ -15,21 +15,30 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TREE = CHECKOUT / "build" / "debug" / "tree"
-DEFAULT_TESTS = ["tests/router/fastpath", "-q", "-m", "not acceptance"]
+DEFAULT_TESTS = ["tests/router/fastpath", "tests/benchmarks/engine", "-q", "-m", "not acceptance"]
 
 
 def build() -> None:
+    environment = {**os.environ, "ROUTER_DEBUG": "1"}
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build", "--build-lib", str(TREE)],
         cwd=CHECKOUT,
-        env={**os.environ, "ROUTER_DEBUG": "1"},
+        env=environment,
         check=True,
     )
     shutil.rmtree(TREE / "tests", ignore_errors=True)
     shutil.copytree(
         CHECKOUT / "tests", TREE / "tests", ignore=shutil.ignore_patterns("__pycache__")
     )
+    shutil.copytree(
+        CHECKOUT / "benchmarks",
+        TREE / "benchmarks",
+        ignore=shutil.ignore_patterns("__pycache__", "*.so"),
+        dirs_exist_ok=True,
+    )
     shutil.copy(CHECKOUT / "pyproject.toml", TREE)
+    ensure = "from benchmarks.compiled import ensure_built; ensure_built('benchmarks.engine')"
+    subprocess.run([sys.executable, "-c", ensure], cwd=TREE, env=environment, check=True)
 
 
 def library(name: str) -> str:

@@ -1,0 +1,244 @@
+"""Receiving; the contract is in ``inbound.pxd``."""
+
+from libc.stdint cimport int32_t, uint16_t, uint64_t
+from libc.stdlib cimport calloc
+
+from benchmarks.engine.payload cimport payload_check
+from benchmarks.engine.state cimport (
+    COUNT_BAD_PAYLOAD,
+    COUNT_DROPPED,
+    COUNT_DUPLICATES,
+    COUNT_FAILED_AUTH,
+    COUNT_GIVEN_UP,
+    COUNT_LOST,
+    COUNT_RECEIVED,
+    COUNT_RECOVERED,
+    COUNT_REORDERED,
+    COUNT_UNKNOWN_SSRC,
+    LATENCY_BUCKETS,
+    LATENCY_STEPS,
+    NOBODY,
+    RTX_FLAG,
+    next_random,
+    stream_of,
+)
+from router._fastpath.deadlines cimport NEVER_US, deadlines_advance
+from router._fastpath.loss cimport (
+    LOSS_CAPACITY,
+    loss_due,
+    loss_init,
+    loss_list,
+    loss_note_arrival,
+    loss_note_gap,
+)
+from router._fastpath.reception cimport reception_note
+from router._fastpath.rtcp cimport rtcp_write_nack
+from router._fastpath.rtp cimport KIND_TRANSPORT_CC, rtp_parse, rtp_strip_padding, rtp_view
+from router._fastpath.sequence cimport (
+    sequence_accept,
+    sequence_estimate,
+    sequence_is_new,
+    sequence_nearest,
+    sequence_window,
+)
+from router._fastpath.srtp cimport srtp_open
+from router._fastpath.transport_cc cimport ARRIVAL_LOG_FULL, arrival_note
+from router._fastpath.wire cimport load16
+
+cdef enum:
+    FEEDBACK_US = 100000
+    START = 1 << 16             # so that what was overtaken by the first packet has an index
+    RTX_HEADER = 2
+    VIDEO_CLOCK = 90000
+    AUDIO_CLOCK = 48000
+
+
+cdef void _note_latency(engine_state *e, int64_t us) noexcept nogil:
+    cdef int octave = 0
+    cdef int bucket
+    if us < 1:
+        us = 1
+    if us > e.latency_max_us:
+        e.latency_max_us = us
+    while us >> octave >= 2 * LATENCY_STEPS:
+        octave += 1
+    # Below LATENCY_STEPS each bucket is a microsecond.
+    bucket = octave * LATENCY_STEPS + <int>(us >> octave)
+    e.latency[min(bucket, LATENCY_BUCKETS - 1)] += 1
+
+
+# Open a packet. Returns its payload's length, or -1.
+cdef int _open(
+    engine_state *e, connection *c, rtp_view *view, int length, int64_t ext_seq
+) noexcept nogil:
+    length = srtp_open(
+        &c.keys[1], view.data, length, view.header_length,
+        <uint32_t>(ext_seq >> 16),
+    )
+    if length < 0 or rtp_strip_padding(view, length) != 0:
+        e.counts[COUNT_FAILED_AUTH] += 1
+        return -1
+    return view.payload_length
+
+
+cdef void _check(engine_state *e, const uint8_t *payload, int length, int64_t at_us) noexcept nogil:
+    cdef int64_t sent_us = 0
+    cdef int found = payload_check(payload, length, &sent_us)
+    if found < 0:
+        e.counts[COUNT_BAD_PAYLOAD] += 1
+    elif found > 0 and at_us:
+        _note_latency(e, at_us - sent_us)
+
+
+cdef void _note_gap(
+    engine_state *e, inbound *s, int64_t first, int64_t last, int64_t now_us
+) noexcept nogil:
+    s.lost += <uint64_t>(last - first + 1)
+    e.counts[COUNT_LOST] += <uint64_t>(last - first + 1)
+    if not s.is_video:
+        return
+    if s.losses == NULL:
+        s.losses = <loss_list *>calloc(1, sizeof(loss_list))
+        if s.losses == NULL:
+            return
+        loss_init(s.losses)
+    if loss_note_gap(s.losses, first, last, now_us) != 0:
+        s.key_frame_wanted = True
+    deadlines_advance(&e.control, <uint32_t>s.connection, s.losses.next_at_us)
+
+
+# Count a packet by its extended sequence number; returns whether it is the first copy.
+cdef bint _count(
+    engine_state *e, inbound *s, int64_t ext_seq, int length, uint32_t rtp_ts, bint repaired,
+    int64_t now_us
+) noexcept nogil:
+    cdef int64_t highest = s.window.highest
+    cdef uint32_t clock = VIDEO_CLOCK if s.is_video else AUDIO_CLOCK
+    cdef bint asked
+    if not sequence_is_new(&s.window, ext_seq):
+        s.duplicates += 1
+        e.counts[COUNT_DUPLICATES] += 1
+        return False
+    if not s.window.started:
+        s.first_us = now_us
+    elif ext_seq > highest + 1:
+        _note_gap(e, s, highest + 1, ext_seq - 1, now_us)
+    elif ext_seq < highest:
+        asked = repaired
+        if s.losses != NULL:
+            highest = <int64_t>s.losses.recovered
+            loss_note_arrival(s.losses, ext_seq, now_us)
+            asked = asked or <int64_t>s.losses.recovered != highest
+        if ext_seq < s.statistics.base_ext_seq:
+            pass                        # older than the first: never counted as lost
+        elif asked:
+            s.recovered += 1
+            e.counts[COUNT_RECOVERED] += 1
+        else:
+            s.reordered += 1
+            e.counts[COUNT_REORDERED] += 1
+    sequence_accept(&s.window, ext_seq)
+    reception_note(
+        &s.statistics, ext_seq, <uint32_t>length, rtp_ts, 0 if repaired else clock, now_us
+    )
+    s.bytes += <uint64_t>length
+    s.last_us = now_us
+    e.counts[COUNT_RECEIVED] += 1
+    return True
+
+
+cdef inline int64_t _index(const sequence_window *window, uint16_t seq) noexcept nogil:
+    return sequence_estimate(window, seq) if window.started else START + <int64_t>seq
+
+
+cdef void _receive_rtx(
+    engine_state *e, connection *c, inbound *s, rtp_view *view, int length, int64_t now_us
+) noexcept nogil:
+    cdef int64_t ext_seq = _index(&s.rtx_window, view.seq)
+    cdef uint8_t *payload
+    cdef int payload_length
+    if not sequence_is_new(&s.rtx_window, ext_seq):
+        return
+    payload_length = _open(e, c, view, length, ext_seq - START)
+    if payload_length < 0:
+        return
+    sequence_accept(&s.rtx_window, ext_seq)
+    if payload_length < RTX_HEADER or not s.window.started:
+        return      # padding, by which a sender probes
+    payload = view.data + view.header_length
+    ext_seq = sequence_nearest(s.window.highest, load16(payload))
+    if _count(e, s, ext_seq, payload_length - RTX_HEADER, view.rtp_ts, True, now_us) and c.sampled:
+        _check(e, payload + RTX_HEADER, payload_length - RTX_HEADER, 0)
+
+
+cdef void _receive_packet(
+    engine_state *e, connection *c, uint8_t *data, int length, int64_t now_us, int32_t *found,
+    uint32_t *found_ssrc
+) noexcept nogil:
+    cdef rtp_view view
+    cdef inbound *s
+    cdef int64_t ext_seq
+    cdef int payload_length
+    if rtp_parse(&view, data, length, c.kinds) != 0:
+        e.counts[COUNT_FAILED_AUTH] += 1
+        return
+    if found_ssrc[0] != view.ssrc:
+        found_ssrc[0] = view.ssrc
+        found[0] = stream_of(c, view.ssrc)
+    if c.arrivals != NULL and view.extension_length[KIND_TRANSPORT_CC] == 2:
+        arrival_note(c.arrivals, load16(data + view.extension_at[KIND_TRANSPORT_CC]), now_us)
+        c.arrivals_ssrc = view.ssrc
+        if c.feedback_us == NEVER_US:
+            c.feedback_us = now_us + FEEDBACK_US
+            deadlines_advance(&e.control, <uint32_t>(c - e.connections), c.feedback_us)
+        elif c.arrivals.unreported >= ARRIVAL_LOG_FULL:
+            c.feedback_us = now_us
+            deadlines_advance(&e.control, <uint32_t>(c - e.connections), now_us)
+    if found[0] == NOBODY:
+        e.counts[COUNT_UNKNOWN_SSRC] += 1
+        return
+    s = &e.inbounds[found[0] & (RTX_FLAG - 1)]
+    if found[0] & RTX_FLAG:
+        _receive_rtx(e, c, s, &view, length, now_us)
+        return
+    ext_seq = _index(&s.window, view.seq)
+    if _count(e, s, ext_seq, length, view.rtp_ts, False, now_us) and c.sampled:
+        payload_length = _open(e, c, &view, length, ext_seq - START)
+        if payload_length > 0:
+            _check(e, data + view.header_length, payload_length, now_us)
+
+
+cdef void inbound_receive(
+    engine_state *e, connection *c, const net_message *m, int64_t now_us
+) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef uint32_t length
+    cdef int32_t found = NOBODY
+    cdef uint32_t found_ssrc = 0
+    while at < m.length:
+        length = min(m.segment, m.length - at)
+        if c.drop_share and <uint32_t>(next_random(e) >> 32) < c.drop_share:
+            e.counts[COUNT_DROPPED] += 1
+        else:
+            _receive_packet(e, c, m.data + at, <int>length, now_us, &found, &found_ssrc)
+        at += length
+
+
+cdef int inbound_nack(
+    engine_state *e, inbound *s, uint32_t sender_ssrc, uint8_t *out, int64_t now_us
+) noexcept nogil:
+    cdef uint16_t seqs[LOSS_CAPACITY]
+    cdef uint64_t given_up
+    cdef int count
+    if s.losses == NULL or s.losses.next_at_us > now_us:
+        return 0
+    count = loss_due(s.losses, seqs, LOSS_CAPACITY, now_us)
+    given_up = s.losses.given_up - s.given_up_seen
+    if given_up:
+        s.given_up_seen = s.losses.given_up
+        e.counts[COUNT_GIVEN_UP] += given_up
+        s.key_frame_wanted = True
+    if count == 0:
+        return 0
+    s.nacks += <uint64_t>count
+    return rtcp_write_nack(out, sender_ssrc, s.ssrc, seqs, count)

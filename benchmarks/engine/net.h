@@ -1,0 +1,218 @@
+/*
+ * What the engine asks of the kernel: datagrams of many sockets in batches with UDP_GRO and times of
+ * arrival, runs out with UDP_SEGMENT, and clocks.
+ */
+#ifndef PARLOUR_ENGINE_NET_H
+#define PARLOUR_ENGINE_NET_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+
+#define NET_BATCH 8
+#define NET_SLOT 65536
+#define NET_RECEIVE_BUFFER (8 << 20)
+
+typedef struct net_address {
+    struct sockaddr_storage to;
+    socklen_t length;
+} net_address;
+
+typedef struct net_buffers {
+    struct mmsghdr headers[NET_BATCH];
+    struct iovec parts[NET_BATCH];
+    struct sockaddr_storage sources[NET_BATCH];
+    union {
+        char bytes[128];
+        size_t aligned;
+    } control[NET_BATCH];
+    uint8_t slots[NET_BATCH][NET_SLOT];
+} net_buffers;
+
+typedef struct net_message {
+    uint8_t *data;
+    uint32_t length;
+    uint32_t segment; /* bytes of each datagram but the last */
+    int64_t at_ns;    /* CLOCK_REALTIME at which the kernel took it; 0: not told */
+    const struct sockaddr_storage *source;
+} net_message;
+
+static inline int64_t net_clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline int64_t net_monotonic_us(void) { return net_clock_ns(CLOCK_MONOTONIC) / 1000; }
+static inline int64_t net_realtime_ns(void) { return net_clock_ns(CLOCK_REALTIME); }
+
+static inline void net_sleep_until_us(int64_t at_us) {
+    struct timespec until = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+/* Names the calling thread and lets its sleeps end on time. */
+static inline void net_thread_setup(const char *name) {
+    prctl(PR_SET_NAME, name);
+    prctl(PR_SET_TIMERSLACK, 1);
+}
+
+static inline int64_t net_thread_cpu_ns(pthread_t thread) {
+    clockid_t clock;
+    return pthread_getcpuclockid(thread, &clock) ? 0 : net_clock_ns(clock);
+}
+
+/* Sets the options that the engine needs of a socket; none is vital. */
+static inline void net_prepare(int fd) {
+    int on = 1, size = NET_RECEIVE_BUFFER;
+    setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+/* Datagrams that found the receive buffer full. */
+static inline uint64_t net_drops(int fd) {
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof info;
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) ? 0 : info[SK_MEMINFO_DROPS];
+}
+
+/* Fills the address; returns 0, or -1 for a host that is not numeric. */
+static inline int net_address_set(net_address *a, const char *host, uint16_t port) {
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&a->to;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a->to;
+    memset(a, 0, sizeof *a);
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        a->length = sizeof *v4;
+        return 0;
+    }
+    if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1) return -1;
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    a->length = sizeof *v6;
+    return 0;
+}
+
+/* Writes the host as text (INET6_ADDRSTRLEN bytes) and returns the port. */
+static inline int net_address_text(const struct sockaddr_storage *a, char *host) {
+    if (a->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, INET6_ADDRSTRLEN);
+        return ntohs(v6->sin6_port);
+    }
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+    inet_ntop(AF_INET, &v4->sin_addr, host, INET6_ADDRSTRLEN);
+    return ntohs(v4->sin_port);
+}
+
+static inline void net_buffers_init(net_buffers *b) {
+    for (int i = 0; i < NET_BATCH; i++) {
+        b->parts[i] = (struct iovec){b->slots[i], NET_SLOT};
+        struct msghdr *header = &b->headers[i].msg_hdr;
+        memset(header, 0, sizeof *header);
+        header->msg_name = &b->sources[i];
+        header->msg_iov = &b->parts[i];
+        header->msg_iovlen = 1;
+        header->msg_control = b->control[i].bytes;
+    }
+}
+
+/* Takes what waits, up to NET_BATCH messages; fewer means that nothing is left. */
+static inline int net_receive(net_buffers *b, int fd) {
+    for (int i = 0; i < NET_BATCH; i++) {
+        b->headers[i].msg_hdr.msg_namelen = sizeof b->sources[i];
+        b->headers[i].msg_hdr.msg_controllen = sizeof b->control[i].bytes;
+    }
+    for (int attempt = 0; attempt < 8; attempt++) {
+        int count = recvmmsg(fd, b->headers, NET_BATCH, MSG_DONTWAIT, NULL);
+        if (count >= 0) return count;
+        /* An ICMP error of an earlier datagram is told once. */
+        if (errno != EINTR && errno != ECONNREFUSED && errno != EHOSTUNREACH) break;
+    }
+    return 0;
+}
+
+static inline void net_read(net_buffers *b, int i, net_message *m) {
+    struct msghdr *header = &b->headers[i].msg_hdr;
+    m->data = b->slots[i];
+    m->length = m->segment = header->msg_flags & MSG_TRUNC ? 0 : b->headers[i].msg_len;
+    m->at_ns = 0;
+    m->source = &b->sources[i];
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(c), sizeof size);
+            if (size > 0 && (uint32_t)size < m->length) m->segment = (uint32_t)size;
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
+            struct timespec at;
+            memcpy(&at, CMSG_DATA(c), sizeof at);
+            m->at_ns = (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+        }
+    }
+}
+
+/* Sends one datagram, or with a segment size a run of them. Returns 0, or -1: not sent. */
+static inline int net_send(
+    int fd, const net_address *to, const uint8_t *data, uint32_t length, uint32_t segment
+) {
+    union {
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+        size_t aligned;
+    } control;
+    struct iovec part = {(void *)data, length};
+    struct msghdr header = {
+        .msg_name = (void *)&to->to, .msg_namelen = to->length, .msg_iov = &part, .msg_iovlen = 1,
+    };
+    if (segment && segment < length) {
+        uint16_t size = (uint16_t)segment;
+        header.msg_control = control.bytes;
+        header.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+        c->cmsg_level = SOL_UDP;
+        c->cmsg_type = UDP_SEGMENT;
+        c->cmsg_len = CMSG_LEN(sizeof size);
+        memcpy(CMSG_DATA(c), &size, sizeof size);
+    }
+    for (int attempt = 0; attempt < 3; attempt++) {
+        if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+        if (errno != EINTR && errno != ECONNREFUSED && errno != EHOSTUNREACH) break;
+    }
+    return -1;
+}
+
+/* How many threads wait for the engine's lock: it lets them in between two rounds. */
+static inline void net_waiters_add(int *waiters, int by) {
+    __atomic_add_fetch(waiters, by, __ATOMIC_SEQ_CST);
+}
+static inline int net_waiters(const int *waiters) {
+    return __atomic_load_n(waiters, __ATOMIC_SEQ_CST);
+}
+
+#endif

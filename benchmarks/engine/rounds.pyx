@@ -1,0 +1,128 @@
+"""The engine's thread; the contract is in ``rounds.pxd``."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from benchmarks.engine.control cimport control_receive, control_timer
+from benchmarks.engine.inbound cimport inbound_receive
+from benchmarks.engine.outbound cimport outbound_send_due
+from benchmarks.engine.state cimport (
+    COUNT_QUEUE_OVERFLOWS,
+    NET_BATCH,
+    QUEUE_BYTES,
+    QUEUE_SLOTS,
+    connection,
+    net_message,
+    net_monotonic_us,
+    net_read,
+    net_realtime_ns,
+    net_receive,
+    net_sleep_until_us,
+    net_thread_setup,
+    net_waiters,
+    queued,
+)
+from router._fastpath.deadlines cimport deadlines_next
+
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t write(int fd, const void *data, size_t size)
+
+cdef enum:
+    EVENTS = 256
+    YIELD_US = 30               # for whoever waits for the lock
+
+
+cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) noexcept nogil:
+    cdef queued *slot
+    cdef uint64_t one = 1
+    if e.queue_tail - e.queue_head == QUEUE_SLOTS or m.length > QUEUE_BYTES:
+        e.counts[COUNT_QUEUE_OVERFLOWS] += 1
+        return
+    slot = &e.queue[e.queue_tail & (QUEUE_SLOTS - 1)]
+    slot.connection = <int32_t>(c - e.connections)
+    slot.length = m.length
+    slot.source = m.source[0]
+    memcpy(slot.data, m.data, m.length)
+    e.queue_tail += 1
+    write(e.event_fd, &one, sizeof(one))
+
+
+cdef void _take(
+    engine_state *e, connection *c, net_message *m, int64_t now_us
+) noexcept nogil:
+    cdef net_message part
+    cdef uint32_t at = 0
+    cdef int64_t at_us = now_us
+    if m.at_ns:
+        at_us = m.at_ns // 1000 - e.realtime_offset_us
+    if m.length >= 12 and 128 <= m.data[0] <= 191 and not 192 <= m.data[1] <= 223:
+        inbound_receive(e, c, m, at_us)
+        return
+    # The kernel joins datagrams of one length, whatever they are.
+    part = m[0]
+    while at < m.length:
+        part.data = m.data + at
+        part.length = min(m.segment, m.length - at)
+        part.segment = part.length
+        at += part.length
+        if not 128 <= part.data[0] <= 191:
+            _enqueue(e, c, &part)
+        elif part.length >= 12 and not 192 <= part.data[1] <= 223:
+            inbound_receive(e, c, &part, at_us)
+        else:
+            control_receive(e, c, part.data, <int>part.length, at_us)
+
+
+cdef void _drain_socket(engine_state *e, connection *c, int64_t now_us) noexcept nogil:
+    cdef net_message m
+    cdef int count = NET_BATCH
+    cdef int i
+    while count == NET_BATCH:
+        count = net_receive(e.buffers, c.fd)
+        for i in range(count):
+            net_read(e.buffers, i, &m)
+            _take(e, c, &m, now_us)
+
+
+cdef void _drain(engine_state *e, int64_t now_us) noexcept nogil:
+    cdef epoll_event events[EVENTS]
+    cdef connection *c
+    cdef int count = EVENTS
+    cdef int i
+    e.realtime_offset_us = net_realtime_ns() // 1000 - net_monotonic_us()
+    while count == EVENTS:
+        count = epoll_wait(e.epoll_fd, events, EVENTS, 0)
+        for i in range(count):
+            c = &e.connections[events[i].data.u32]
+            if c.used:
+                _drain_socket(e, c, now_us)
+
+
+cdef int64_t _round(engine_state *e) noexcept nogil:
+    """Do what is due; return when the next round is."""
+    cdef int64_t now_us = net_monotonic_us()
+    while deadlines_next(&e.sending) <= now_us:
+        outbound_send_due(e, &e.outbounds[e.sending.heap[0]], now_us)
+    if e.drain_us <= now_us:
+        _drain(e, now_us)
+        e.drain_us = now_us + e.tick_us
+    now_us = net_monotonic_us()
+    while deadlines_next(&e.control) <= now_us:
+        control_timer(e, &e.connections[e.control.heap[0]], now_us)
+    return min(e.drain_us, deadlines_next(&e.sending), deadlines_next(&e.control))
+
+
+cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
+    cdef int64_t next_us
+    net_thread_setup("load-engine")
+    while True:
+        pthread_mutex_lock(lock)
+        if e.stopping:
+            pthread_mutex_unlock(lock)
+            return
+        next_us = _round(e)
+        pthread_mutex_unlock(lock)
+        if net_waiters(&e.waiters):
+            next_us = max(next_us, net_monotonic_us() + YIELD_US)
+        net_sleep_until_us(next_us)

@@ -1,0 +1,490 @@
+"""What the engine sends opens in libsrtp and is valid; what it receives is counted right."""
+
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+
+from benchmarks.engine import AudioPattern, Engine, VideoPattern
+from benchmarks.load.synthetic import Stamp, find_stamp
+from router.rtp import (
+    GenericNack,
+    PacketType,
+    PayloadFeedback,
+    PictureLossIndication,
+    RtcpPacket,
+    RtpPacket,
+    SenderReport,
+    TransportFeedback,
+    is_vp8_key_frame,
+    parse_compound,
+    parse_nack,
+    parse_packet,
+    parse_receiver_report,
+    parse_sender_report,
+    parse_transport_cc,
+    parse_vp8,
+    serialize_compound,
+    unwrap_rtx,
+    wrap_rtx,
+)
+from router.sdp.config import (
+    AUDIO_LEVEL_EXTENSION,
+    MID_EXTENSION,
+    TRANSPORT_WIDE_CC_EXTENSION,
+)
+from router.stun import Message, check_binding_request, parse_message
+from tests.support.libsrtp import PROFILE_CM, PROFILE_GCM, libsrtp_session, random_keys
+
+LEVEL, TRANSPORT_CC, MID = 1, 3, 4
+EXTENSIONS = {
+    AUDIO_LEVEL_EXTENSION: LEVEL,
+    TRANSPORT_WIDE_CC_EXTENSION: TRANSPORT_CC,
+    MID_EXTENSION: MID,
+}
+SSRC, RTX, REMOTE = 5, 6, 77
+FAST = VideoPattern(bitrate_bps=4_000_000, frames_per_second=50)
+DEADLINE = 20.0
+
+
+class Server:
+    """The other end: a socket whose packets libsrtp seals and opens."""
+
+    def __init__(self, engine: Engine, *, profile: int = PROFILE_GCM, sampled: bool = True) -> None:
+        rng = random.Random(profile)
+        to_server, to_client = random_keys(profile, rng), random_keys(profile, rng)
+        self.engine = engine
+        self.client, self.socket = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+        for one in (self.client, self.socket):
+            one.bind(("127.0.0.1", 0))
+        self.socket.settimeout(DEADLINE)
+        self._open = libsrtp_session(profile, *to_server, inbound=True)
+        self._seal = libsrtp_session(profile, *to_client, inbound=False)
+        self.rtp: list[RtpPacket] = []
+        self.rtcp: list[RtcpPacket] = []
+        self.connection = engine.add_connection(
+            self.client.fileno(),
+            self.socket.getsockname(),
+            profile=profile,
+            send_key=to_server[0],
+            send_salt=to_server[1],
+            receive_key=to_client[0],
+            receive_salt=to_client[1],
+            extensions=EXTENSIONS,
+            sampled=sampled,
+        )
+
+    def seal(self, packet: RtpPacket) -> bytes:
+        sealed: bytes = self._seal.protect(packet.serialize())
+        return sealed
+
+    def send_rtp(self, packet: RtpPacket) -> None:
+        self.send(self.seal(packet))
+
+    def send_rtcp(self, *packets: RtcpPacket) -> None:
+        self.send(self._seal.protect_rtcp(serialize_compound(list(packets))))
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendto(data, self.client.getsockname())
+
+    def receive_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come"
+            data = self.socket.recv(2048)
+            if 192 <= data[1] <= 223:
+                self.rtcp += parse_compound(self._open.unprotect_rtcp(data))
+            else:
+                self.rtp.append(parse_packet(self._open.unprotect(data)))
+
+    def feedback(self, packet_type: PacketType, count: int) -> list[RtcpPacket]:
+        return [p for p in self.rtcp if (p.packet_type, p.count) == (packet_type, count)]
+
+    def close(self) -> None:
+        self.engine.remove_connection(self.connection)
+        self.client.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine() as one:
+        yield one
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def stamp_of(packet: RtpPacket) -> Stamp:
+    stamp = find_stamp(packet.payload)
+    assert stamp is not None
+    return stamp
+
+
+def add_video(server: Server, pattern: VideoPattern = FAST, *, rtx: bool = True) -> int:
+    return server.engine.add_outbound(
+        server.connection,
+        ssrc=SSRC,
+        payload_type=96,
+        rtx_ssrc=RTX if rtx else 0,
+        rtx_payload_type=97 if rtx else 0,
+        mid="1",
+        publisher=9,
+        pattern=pattern,
+    )
+
+
+@pytest.mark.parametrize("profile", [PROFILE_GCM, PROFILE_CM])
+def test_video_is_what_a_browser_sends(engine: Engine, profile: int) -> None:
+    server = Server(engine, profile=profile)
+    add_video(server)
+    server.receive_until(lambda: len(server.rtp) >= 300)
+    packets = server.rtp
+    for before, after in pairwise(packets):
+        assert (after.sequence_number - before.sequence_number) & 0xFFFF == 1
+        first, second = (p.extension(TRANSPORT_CC) for p in (before, after))
+        assert first is not None
+        assert second is not None
+        assert (int.from_bytes(second, "big") - int.from_bytes(first, "big")) & 0xFFFF == 1
+        frames = stamp_of(before).frame, stamp_of(after).frame
+        assert frames[1] - frames[0] == before.marker
+        same = frames[0] == frames[1]
+        assert (before.rtp_timestamp == after.rtp_timestamp) == same
+        ids = [parse_vp8(p.payload)[0].picture_id for p in (before, after)]
+        assert ids[0] is not None
+        assert ids[1] is not None
+        assert (ids[1] - ids[0]) & 0x7FFF == (not same)
+    assert {p.payload_type for p in packets} == {96}
+    assert [p.extension(MID) for p in packets[:50]] == [b"1"] * 50
+    assert packets[-1].extension(MID) is None
+    stamps = [stamp_of(p) for p in packets]
+    key_frames = {
+        s.frame for p, s in zip(packets, stamps, strict=True) if is_vp8_key_frame(p.payload)
+    }
+    assert key_frames == {0}
+    assert all(s.publisher == 9 for s in stamps)
+    assert [s.index for s in stamps[: stamps[0].count]] == list(range(stamps[0].count))
+    # 10,000 bytes a frame, and the key frame six times as much.
+    assert stamps[0].count > 2 * stamps[-1].count
+    assert max(len(p.payload) for p in packets) <= 1150
+    server.close()
+
+
+def test_audio_says_its_level_and_comes_every_20_ms(engine: Engine) -> None:
+    server = Server(engine)
+    engine.add_outbound(
+        server.connection, ssrc=SSRC, payload_type=111, publisher=1, pattern=AudioPattern()
+    )
+    server.receive_until(lambda: len(server.rtp) >= 20)
+    for before, after in pairwise(server.rtp):
+        assert (after.rtp_timestamp - before.rtp_timestamp) & 0xFFFFFFFF == 960
+        assert after.extension(LEVEL) == bytes((0x80 | 30,))
+        assert stamp_of(after).frame - stamp_of(before).frame == 1
+    server.close()
+
+
+def test_what_a_nack_asks_for_comes_by_rtx(engine: Engine) -> None:
+    server = Server(engine)
+    stream = add_video(server)
+    server.receive_until(lambda: len(server.rtp) >= 20)
+    wanted = server.rtp[3], server.rtp[11]
+    numbers = tuple(p.sequence_number for p in wanted)
+    nack = GenericNack(sender_ssrc=1, media_ssrc=SSRC, sequence_numbers=numbers)
+    server.send_rtcp(nack.to_packet())
+    server.receive_until(lambda: sum(p.ssrc == RTX for p in server.rtp) == 2)
+    repairs = [p for p in server.rtp if p.ssrc == RTX]
+    assert (repairs[1].sequence_number - repairs[0].sequence_number) & 0xFFFF == 1
+    for original, repair in zip(wanted, repairs, strict=True):
+        again = unwrap_rtx(repair, payload_type=96, ssrc=SSRC)
+        assert repair.payload_type == 97
+        assert again.payload == original.payload
+        assert again.rtp_timestamp == original.rtp_timestamp
+        assert again.sequence_number == original.sequence_number
+    counters = engine.outbound(stream)
+    assert (counters.nacked, counters.retransmitted) == (2, 2)
+    server.close()
+
+
+def test_a_key_frame_is_made_on_request(engine: Engine) -> None:
+    server = Server(engine)
+    stream = add_video(server)
+    server.receive_until(lambda: len(server.rtp) >= 50)
+    server.send_rtcp(PictureLossIndication(sender_ssrc=1, media_ssrc=SSRC).to_packet())
+
+    def key_frames() -> set[int]:
+        return {stamp_of(p).frame for p in server.rtp if is_vp8_key_frame(p.payload)}
+
+    server.receive_until(lambda: len(key_frames()) == 2)
+    assert engine.outbound(stream).key_frame_requests == 1
+    server.close()
+
+
+def test_sender_reports_tell_of_what_was_sent(engine: Engine) -> None:
+    server = Server(engine)
+    add_video(server)
+    server.receive_until(lambda: any(p.packet_type == PacketType.SR for p in server.rtcp))
+    report = next(parse_sender_report(p) for p in server.rtcp if p.packet_type == PacketType.SR)
+    media = [p for p in server.rtp if p.ssrc == SSRC]
+    assert report.ssrc == SSRC
+    assert abs(report.packet_count - len(media)) <= 60
+    assert abs(report.ntp / 2**32 - 2_208_988_800 - time.time()) < DEADLINE
+    distance = (report.rtp_timestamp - media[-1].rtp_timestamp + 2**31) % 2**32 - 2**31
+    assert abs(distance) < 90_000
+    server.close()
+
+
+def inbound_packets(count: int) -> list[RtpPacket]:
+    """A VP8 stream of another origin, numbered over the wrap."""
+    return [
+        RtpPacket(
+            payload_type=96,
+            sequence_number=(65_500 + number) & 0xFFFF,
+            rtp_timestamp=number * 3000,
+            ssrc=REMOTE,
+            payload=b"\x90\x80\x80\x01" + bytes(200),
+            extensions=((TRANSPORT_CC, number.to_bytes(2, "big")),),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_losses_are_counted_asked_for_and_repaired(engine: Engine, sampled: bool) -> None:
+    server = Server(engine, sampled=sampled)
+    stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video", rtx_ssrc=REMOTE + 1)
+    packets = inbound_packets(100)
+    lost = {20, 21, 50}
+    sealed = [server.seal(packet) for packet in packets]
+    for number, data in enumerate(sealed):
+        if number not in lost:
+            server.send(data)
+    server.send(sealed[60])
+    numbers: set[int] = set()
+
+    def all_asked_for() -> bool:
+        for found in server.feedback(PacketType.RTPFB, TransportFeedback.NACK):
+            numbers.update(parse_nack(found).sequence_numbers)
+        return len(numbers) == len(lost)
+
+    server.receive_until(all_asked_for)
+    assert numbers == {packets[number].sequence_number for number in lost}
+    for index, number in enumerate(sorted(lost)[:2]):
+        server.send_rtp(
+            wrap_rtx(packets[number], payload_type=97, sequence_number=index, ssrc=REMOTE + 1)
+        )
+    wait_until(lambda: engine.inbound(stream).recovered == 2)
+    counters = engine.inbound(stream)
+    assert (counters.lost, counters.missing, counters.packets) == (3, 1, 99)
+    assert counters.highest == 65_536 + 65_500 + 99
+    assert (counters.duplicates, counters.reordered) == (1, 0)
+    assert engine.totals().failed_auth == 0
+    server.close()
+
+
+def test_feedback_tells_when_each_packet_came(engine: Engine) -> None:
+    server = Server(engine, sampled=False)
+    engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    for number, packet in enumerate(inbound_packets(30)):
+        if number != 7:
+            server.send_rtp(packet)
+    server.receive_until(
+        lambda: bool(server.feedback(PacketType.RTPFB, TransportFeedback.TRANSPORT_CC))
+    )
+    found = [
+        parse_transport_cc(p)
+        for p in server.feedback(PacketType.RTPFB, TransportFeedback.TRANSPORT_CC)
+    ]
+    arrivals = [arrival for packet in found for arrival in packet.arrivals()]
+    assert [number for number, _ in arrivals] == [n for n in range(30) if n != 7]
+    times = [at for _, at in arrivals]
+    assert times == sorted(times)
+    server.close()
+
+
+def test_receiver_reports_echo_the_sender_report(engine: Engine) -> None:
+    server = Server(engine)
+    engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    for packet in inbound_packets(10):
+        server.send_rtp(packet)
+    report = SenderReport(
+        ssrc=REMOTE, ntp=0x1234_5678_9ABC_DEF0, rtp_timestamp=0, packet_count=10, octet_count=10
+    )
+    server.send_rtcp(report.to_packet())
+
+    def block_with_echo() -> bool:
+        blocks = [
+            block
+            for p in server.rtcp
+            if p.packet_type == PacketType.RR
+            for block in parse_receiver_report(p).blocks
+        ]
+        return any(b.last_sr == 0x5678_9ABC and b.delay_since_last_sr > 0 for b in blocks)
+
+    server.receive_until(block_with_echo)
+    server.close()
+
+
+def test_what_cannot_be_repaired_is_given_up_with_a_request_for_a_key_frame(
+    engine: Engine,
+) -> None:
+    server = Server(engine)
+    stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    for number, packet in enumerate(inbound_packets(10)):
+        if number != 5:
+            server.send_rtp(packet)
+    server.receive_until(lambda: bool(server.feedback(PacketType.PSFB, PayloadFeedback.PLI)))
+    wait_until(lambda: engine.inbound(stream).plis == 1)
+    counters = engine.inbound(stream)
+    assert (counters.given_up, counters.missing) == (1, 1)
+    assert counters.nacks > 1
+    server.close()
+
+
+def test_packets_that_are_not_authentic_are_told_of_where_they_are_opened(engine: Engine) -> None:
+    server = Server(engine)
+    engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    server.send(inbound_packets(1)[0].serialize() + bytes(16))
+    wait_until(lambda: engine.totals().failed_auth == 1)
+    server.send_rtp(RtpPacket(payload_type=96, sequence_number=1, rtp_timestamp=0, ssrc=1234))
+    wait_until(lambda: engine.totals().unknown_ssrc == 1)
+    server.close()
+
+
+@pytest.mark.parametrize("profile", [PROFILE_GCM, PROFILE_CM])
+def test_two_engines_make_good_what_is_dropped_on_purpose(profile: int) -> None:
+    rng = random.Random(3)
+    keys = random_keys(profile, rng), random_keys(profile, rng)
+    sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(2)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    with Engine(seed=1) as sending, Engine(seed=2) as receiving:
+        out = sending.add_connection(
+            sockets[0].fileno(),
+            sockets[1].getsockname(),
+            profile=profile,
+            extensions=EXTENSIONS,
+            send_key=keys[0][0],
+            send_salt=keys[0][1],
+            receive_key=keys[1][0],
+            receive_salt=keys[1][1],
+        )
+        into = receiving.add_connection(
+            sockets[1].fileno(),
+            sockets[0].getsockname(),
+            profile=profile,
+            extensions=EXTENSIONS,
+            sampled=True,
+            send_key=keys[1][0],
+            send_salt=keys[1][1],
+            receive_key=keys[0][0],
+            receive_salt=keys[0][1],
+        )
+        receiving.drop(into, 0.1)
+        inbound = receiving.add_inbound(into, ssrc=SSRC, kind="video", rtx_ssrc=RTX)
+        outbound = sending.add_outbound(
+            out,
+            ssrc=SSRC,
+            payload_type=96,
+            rtx_ssrc=RTX,
+            rtx_payload_type=97,
+            publisher=1,
+            pattern=VideoPattern(bitrate_bps=8_000_000),
+        )
+        wait_until(lambda: receiving.totals().recovered >= 50)
+        sending.set_pattern(outbound, VideoPattern(bitrate_bps=0))
+        wait_until(
+            lambda: receiving.inbound(inbound).missing == receiving.inbound(inbound).given_up
+        )
+        receiving.drop(into, 0)
+        totals, latency = receiving.totals(), receiving.latency()
+        assert totals.recovered >= 50
+        assert totals.dropped >= totals.lost
+        # A packet lost at the very end is not missed.
+        assert 0 <= sending.totals().sent - totals.received - totals.missing <= 20
+        assert (totals.failed_auth, totals.bad_payload, totals.unknown_ssrc) == (0, 0, 0)
+        assert latency.count >= totals.received - totals.recovered
+        assert 0 < latency.quantile(0.5) <= latency.quantile(0.99) <= latency.max_ms
+        assert sending.cpu_ns() > 0
+        sending.remove_connection(out)
+        receiving.remove_connection(into)
+    for one in sockets:
+        one.close()
+
+
+def test_what_is_no_media_reaches_python_with_its_source(engine: Engine) -> None:
+    server = Server(engine)
+    for data in (b"\x00\x01stun", b"\x16\xfe\xfddtls"):
+        server.send(data)
+    found: list[tuple[int, bytes, tuple[str, int]]] = []
+
+    def both() -> bool:
+        found.extend(engine.datagrams())
+        return len(found) == 2
+
+    wait_until(both)
+    source = server.socket.getsockname()
+    assert found == [
+        (server.connection, b"\x00\x01stun", source),
+        (server.connection, b"\x16\xfe\xfddtls", source),
+    ]
+    server.close()
+
+
+def test_consent_is_asked_for_as_ice_wants_it(engine: Engine) -> None:
+    rng = random.Random(1)
+    keys = random_keys(PROFILE_GCM, rng)
+    ours, theirs = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+    for one in (ours, theirs):
+        one.bind(("127.0.0.1", 0))
+    theirs.settimeout(DEADLINE)
+    connection = engine.add_connection(
+        ours.fileno(),
+        theirs.getsockname(),
+        profile=PROFILE_GCM,
+        send_key=keys[0],
+        send_salt=keys[1],
+        receive_key=keys[0],
+        receive_salt=keys[1],
+        extensions={},
+        consent=(b"remote:local", b"a password of the remote"),
+        consent_interval=0.05,
+    )
+    requests: list[Message] = []
+    while len(requests) < 3:
+        data = theirs.recv(2048)
+        if data[0] == 0:
+            requests.append(parse_message(data))
+    for request in requests:
+        error = check_binding_request(
+            request, username_fragment="remote", password="a password of the remote"
+        )
+        assert error is None
+    assert len({request.transaction_id for request in requests}) == 3
+    engine.remove_connection(connection)
+    ours.close()
+    theirs.close()
+
+
+def test_what_cannot_be_is_refused(engine: Engine) -> None:
+    server = Server(engine)
+    with pytest.raises(KeyError):
+        engine.add_inbound(99, ssrc=1, kind="video")
+    with pytest.raises(ValueError, match="kind"):
+        engine.add_inbound(server.connection, ssrc=1, kind="data")
+    stream = add_video(server)
+    with pytest.raises(ValueError, match="payload_bytes"):
+        engine.set_pattern(stream, VideoPattern(payload_bytes=5000))
+    engine.remove(stream)
+    with pytest.raises(KeyError):
+        engine.outbound(stream)
+    connection = server.connection
+    server.close()
+    with pytest.raises(KeyError):
+        engine.drop(connection, 0.5)
