@@ -46,6 +46,8 @@ class RoomCompleted(RoomEvent):
     """The room ended and everybody has left; it never comes back."""
 
     reason: CompletionReason
+    due_at: float | None = None
+    """When the time of a room ran out that nobody was in: long ago if no server ran then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

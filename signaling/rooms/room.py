@@ -6,10 +6,12 @@ seconds; what happened is then read with :meth:`Room.next_event`. Commands of a 
 impossible raise; nothing that a client may send does.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from router.node_events import MediaKind, SourceId
 from signaling.errors import ApiError, ErrorCode
@@ -400,8 +402,14 @@ class Room:
         if not self._participants:
             self._become_empty(now)
 
-    def complete(self, reason: CompletionReason, now: float) -> None:
-        """End the room; everybody leaves."""
+    def complete(
+        self, reason: CompletionReason, now: float, *, due_at: float | None = None
+    ) -> None:
+        """
+        End the room; everybody leaves.
+
+        :param due_at: When its time ran out, if nobody is inside.
+        """
         if self._completed:
             return
         self._completed = True
@@ -411,7 +419,7 @@ class Room:
             participant.subscriptions.clear()
         for participant in self.participants:
             self._remove(participant, LeaveReason.ROOM_COMPLETED, now)
-        self._events.append(RoomCompleted(at=now, reason=reason))
+        self._events.append(RoomCompleted(at=now, reason=reason, due_at=due_at))
 
     # Time.
 
@@ -431,6 +439,17 @@ class Room:
         """Act on all timers that are due; an early or repeated call changes nothing."""
         if self._completed:
             return
+        if not self._participants:
+            # The earliest counts: all may have passed while no server ran.
+            due_at, reason = min(
+                (self._lifetime_ends_at, CompletionReason.LIFETIME_EXCEEDED),
+                (_or_never(self._unused_ends_at), CompletionReason.UNUSED),
+                (_or_never(self._empty_ends_at), CompletionReason.EMPTY),
+                key=itemgetter(0),
+            )
+            if now >= due_at:
+                self.complete(reason, now, due_at=due_at)
+            return
         if now >= self._lifetime_ends_at:
             self.complete(CompletionReason.LIFETIME_EXCEEDED, now)
             return
@@ -439,10 +458,6 @@ class Room:
                 self.leave(participant.sid, LeaveReason.SESSION_EXPIRED, now)
             elif now >= participant.duration_ends_at:
                 self.leave(participant.sid, LeaveReason.DURATION_EXCEEDED, now)
-        if self._unused_ends_at is not None and now >= self._unused_ends_at:
-            self.complete(CompletionReason.UNUSED, now)
-        elif self._empty_ends_at is not None and now >= self._empty_ends_at:
-            self.complete(CompletionReason.EMPTY, now)
 
     def next_event(self) -> RoomEvent | None:
         """Return the next event and forget it, or None when there is none."""
@@ -729,3 +744,7 @@ class Room:
     def _subscriptions_changed(self, participant: Participant, now: float) -> None:
         participant.subscribed_revision += 1
         self._events.append(SubscriptionsChanged(at=now, participant_sid=participant.sid))
+
+
+def _or_never(at: float | None) -> float:
+    return math.inf if at is None else at

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -121,6 +122,7 @@ class LiveRoom:
 
     :param room: The room's core.
     :param record: Its row.
+    :param began: When this run took it up, on both clocks.
     :param room_by_peer: The service's index, in which the room enters its peers.
     :param changed: Called after each command with the room, to re-arm timers and forget the ended.
     :param observe: Called with each domain event, after the room's own views.
@@ -134,6 +136,7 @@ class LiveRoom:
         node: MediaNode,
         recorder: Recorder,
         clock: Clock,
+        began: tuple[float, datetime],
         room_by_peer: dict[PeerId, "LiveRoom"],
         changed: Callable[["LiveRoom"], None],
         observe: Callable[["LiveRoom", RoomEvent], None],
@@ -143,6 +146,7 @@ class LiveRoom:
         self._node = node
         self._recorder = recorder
         self._clock = clock
+        self._began = began
         self._changed = changed
         self._observe = observe
         self._members: dict[str, _Member] = {}
@@ -513,10 +517,18 @@ class LiveRoom:
             case TrackUnsubscribed():
                 self._record_unsubscribed(event)
             case RoomCompleted():
-                at = self._clock.utc_now()
+                at = self._clock.utc_now() if event.due_at is None else self._utc(event.due_at)
                 self.record = replace(self.record, status="completed", updated_at=at, ended_at=at)
                 self._recorder.put(self.record)
                 self._log.info("room completed", reason=event.reason.value)
+
+    def _utc(self, at: float) -> datetime:
+        """Return a time of the monotonic clock that has passed as wall time."""
+        now, utc_now = self._began
+        if at >= now:
+            # The wall clock may have been set since.
+            now, utc_now = self._clock.monotonic(), self._clock.utc_now()
+        return utc_now - timedelta(seconds=now - at)
 
     def _record_state(self, participant_sid: str, status: str) -> None:
         member = self._members.get(participant_sid)

@@ -491,7 +491,7 @@ class RoomService:
                     failed = replace(record, status="failed", updated_at=at, ended_at=at)
                     self._recorder.put(failed)
                 raise
-        return self._go_live(record, restored=None)
+        return self._go_live(record, self._now(), restored=None)
 
     def _made(self, name: str, making: asyncio.Task[LiveRoom]) -> None:
         del self._creating[name]
@@ -511,22 +511,28 @@ class RoomService:
                 raise ApiError.of(ErrorCode.ROOM_EXISTS) from None
 
     def _restore(self, record: RoomRecord, *, was_used: bool, emptied_at: datetime | None) -> None:
-        now, at = self.clock.monotonic(), self.clock.utc_now()
+        began = now, at = self._now()
         restored = RestoredRoom(
             created_at=now - (at - record.created_at).total_seconds(),
             was_used=was_used,
             emptied_at=None if emptied_at is None else now - (at - emptied_at).total_seconds(),
         )
-        self._go_live(record, restored=restored)
+        self._go_live(record, began, restored=restored)
 
-    def _go_live(self, record: RoomRecord, *, restored: RestoredRoom | None) -> LiveRoom:
+    def _now(self) -> tuple[float, datetime]:
+        """Return this moment on both clocks."""
+        return self.clock.monotonic(), self.clock.utc_now()
+
+    def _go_live(
+        self, record: RoomRecord, began: tuple[float, datetime], *, restored: RestoredRoom | None
+    ) -> LiveRoom:
         live = LiveRoom(
             room=Room(
                 sid=record.sid,
                 settings=record.settings,
                 ad_hoc=record.ad_hoc,
                 rng=self.rng,
-                now=self.clock.monotonic(),
+                now=began[0],
                 restored=restored,
                 minute=self.config.minute,
                 recording_rules=recording_rules_of(record),
@@ -536,6 +542,7 @@ class RoomService:
             node=self.node,
             recorder=self._recorder,
             clock=self.clock,
+            began=began,
             room_by_peer=self._room_by_peer,
             changed=self._room_changed,
             observe=self._room_event,

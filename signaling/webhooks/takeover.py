@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from signaling.rooms.room import ROOM_LIFETIME
 from signaling.storage.event_records import EventRecord
+from signaling.storage.records import ParticipantRecord, RoomRecord
 
 from .event_log import EventWriter, Person, left, track_parameters
 from .store import WebhookStore
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 async def take_over(store: WebhookStore, writer: EventWriter, at: datetime) -> dict[str, int]:
     """
     End what a former run left as live, with the events that tell so, in one transaction.
+
+    Nobody has stayed longer than the room let them, however late this run began.
 
     Called once at start-up, before the rooms go on.
 
@@ -39,16 +43,25 @@ async def take_over(store: WebhookStore, writer: EventWriter, at: datetime) -> d
             write(writer.make(room, 0, "room-created", room.created_at))
     for there in await store.left_behind():
         stay = there.participant
-        changed += [replace(track, unpublished_at=at) for track in there.tracks]
-        changed.append(replace(stay, status="disconnected", updated_at=at, ended_at=at))
-        if (its := rooms.get(stay.room_sid)) is None:
+        its = rooms.get(stay.room_sid)
+        left_at = at if its is None else min(at, _latest_departure(stay, its))
+        changed += [replace(track, unpublished_at=left_at) for track in there.tracks]
+        changed.append(replace(stay, status="disconnected", updated_at=left_at, ended_at=left_at))
+        if its is None:
             continue
         person = Person(sid=stay.sid, identity=stay.identity, since=stay.created_at)
         for track in there.tracks:
             more = track_parameters(track.sid, track.kind, track.name)
             number = next_sequence[its.sid]
-            write(writer.make(its, number, "track-removed", at, person=person, more=more))
-        more, number = left(person, at), next_sequence[its.sid]
-        write(writer.make(its, number, "participant-disconnected", at, person=person, more=more))
+            write(writer.make(its, number, "track-removed", left_at, person=person, more=more))
+        more, number = left(person, left_at), next_sequence[its.sid]
+        write(
+            writer.make(its, number, "participant-disconnected", left_at, person=person, more=more)
+        )
     await store.put_all(changed)
     return {sid: next_sequence[sid] for sid in rooms}
+
+
+def _latest_departure(stay: ParticipantRecord, room: RoomRecord) -> datetime:
+    allowed = timedelta(seconds=room.settings.max_participant_duration)
+    return min(stay.created_at + allowed, room.created_at + timedelta(seconds=ROOM_LIFETIME))

@@ -12,6 +12,7 @@ from signaling.auth.access_token import TokenVerifier, mint_access_token
 from signaling.ids import AccountSid, ApiKeySid
 from signaling.service import RoomService, ServiceConfig
 from signaling.service.media_node import MediaNode
+from signaling.storage.journal import Journal
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.store import Store
 from tests.support.fake_media_node import FakeMediaNode
@@ -81,7 +82,12 @@ class ServiceHarness:
 
 
 def make_service(
-    node: MediaNode, store: Store, clock: ManualClock, config: ServiceConfig | None = None
+    node: MediaNode,
+    store: Store,
+    clock: ManualClock,
+    config: ServiceConfig | None = None,
+    *,
+    journal: Journal | None = None,
 ) -> RoomService:
     """Return a service that is not started."""
     return RoomService(
@@ -90,6 +96,7 @@ def make_service(
         config=config if config is not None else ServiceConfig(account_sid=ACCOUNT_SID),
         rng=random.Random(1),
         clock=clock,
+        journal=journal,
     )
 
 
