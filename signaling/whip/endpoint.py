@@ -20,7 +20,14 @@ from router.errors import DataPlaneError, LocalProtocolError, NegotiationError, 
 from router.node_events import MediaKind, PeerId
 from signaling.auth.access_token import AccessToken, TokenVerifier
 from signaling.errors import ApiError, ErrorCode, StorageError, TokenError
-from signaling.rest.message import BodyTooLarge, BodyTooSlow, Request, Response, json_response
+from signaling.rest.message import (
+    BodyTooLarge,
+    BodyTooSlow,
+    Request,
+    Response,
+    json_response,
+    retry_after,
+)
 from signaling.rooms import Participant, SubscribeRules, TrackRequest
 from signaling.rules import EXCLUDE_ALL
 from signaling.service.config import IceServer
@@ -339,6 +346,10 @@ class WhipEndpoint:
         return self._restart_ice(resource, with_credentials(resource.offer, credentials))
 
     def _restart_ice(self, resource: WhipResource, offer: str) -> Response:
+        if wait := resource.spend_restart():
+            code = ErrorCode.TOO_MANY_REQUESTS
+            headers = {"Retry-After": retry_after(wait)}
+            raise Problem(429, "ICE is restarted too often", code=int(code), headers=headers)
         try:
             answer = self._service.node.handle_offer(resource.peer_id, offer)
         except (NegotiationError, LocalProtocolError) as error:

@@ -10,6 +10,11 @@ from signaling.rooms import LeaveReason, ParticipantView
 from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
 
+RESTART_INTERVAL = 2.0
+"""Seconds for each ICE restart, on average: a client that changes its network needs one."""
+RESTARTS_TOGETHER = 5
+"""So many may come at once."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -54,6 +59,8 @@ class WhipResource:
         self._service = service
         self._forget = forget
         self._ended = False
+        # When the budget of ICE restarts is whole again.
+        self._rested_at = 0.0
         now = service.clock.monotonic()
         service.set_timer(key, now + service.config.whip_connect_timeout, self._never_connected)
 
@@ -61,6 +68,16 @@ class WhipResource:
     def entity_tag(self) -> str:
         """Return the tag of the ICE session; it changes with a restart."""
         return f'"{self._service.node.session_facts(self.peer_id).ufrag}"'
+
+    def spend_restart(self) -> float:
+        """Count an ICE restart and return 0.0, or in how many seconds there may be one again."""
+        now = self._service.clock.monotonic()
+        rested_at = max(now, self._rested_at) + RESTART_INTERVAL
+        wait = rested_at - now - RESTARTS_TOGETHER * RESTART_INTERVAL
+        if wait > 0.0:
+            return wait
+        self._rested_at = rested_at
+        return 0.0
 
     def leave(self) -> None:
         """Leave the room."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientResponse
 from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
@@ -12,6 +13,7 @@ from router.errors import DataPlaneError
 from router.sdp.description import parse_fragment, parse_session_description
 from signaling.service import IceServer
 from signaling.storage.store import Page
+from signaling.whip import resource
 
 from .support import FRAGMENT, SDP, bearer, fresh, site
 
@@ -325,6 +327,34 @@ async def test_ice_is_restarted_with_new_credentials_and_a_new_tag(
         (live,) = s.service._live.values()
         assert live.room.ready_track_count == 2
         assert all(p.source_id for p in live.room.participants[0].publications.values())
+
+
+async def test_ice_is_not_restarted_without_end(
+    tmp_path: Path, offer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "RESTART_INTERVAL", 5.0)
+    async with site(tmp_path) as s:
+        headers = {**FRAGMENT, **bearer("alice"), "If-Match": "*"}
+        location = (await s.post("/whip/r1", offer, bearer("alice"))).headers["Location"]
+
+        async def restart(number: int) -> ClientResponse:
+            fragment = restarted(offer, f"{number:04}", "p" * 24).encode()
+            return await s.http.patch(location, data=fragment, headers=headers)
+
+        for number in range(resource.RESTARTS_TOGETHER):
+            assert (await restart(number)).status == 200
+        refused = await restart(98)
+        assert refused.status == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 5
+        assert (await refused.json())["code"] == 20429
+        # Candidates of the session as it is now are still taken, and nobody was thrown out.
+        last = restarted(offer, f"{resource.RESTARTS_TOGETHER - 1:04}", "p" * 24).encode()
+        assert (await s.http.patch(location, data=last, headers=headers)).status == 204
+        assert s.service.participant_count == 1
+        # As if a minute had passed.
+        (publisher,) = s.endpoint._resources.values()
+        publisher._rested_at -= 60.0
+        assert (await restart(99)).status == 200
 
 
 @pytest.mark.parametrize(
