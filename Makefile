@@ -36,7 +36,7 @@ types: $(VENV)/.test ## mypy --strict
 unit: $(VENV)/.test tests/interop/node/node_modules ## tests without browsers
 	$(BIN)/python -m pytest -m "not browser and not acceptance"
 
-browser: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## Chromium and Firefox with the SDK
+browser: $(VENV)/.test tests/browser/node_modules tests/interop/node/node_modules signaling/web/bundle/twilio-video.min.js ## Chromium and Firefox with the SDK
 	$(BIN)/python -m pytest -m "browser and not acceptance"
 
 acceptance: $(VENV)/.test tests/browser/node_modules signaling/web/bundle/twilio-video.min.js ## the long runs

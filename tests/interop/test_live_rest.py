@@ -1,38 +1,15 @@
-"""
-What back ends see of a call while it goes on: participants publish, mute, republish and leave, and
-the helper libraries, PyPI's and three versions of npm's, are told the same, member by member.
-"""
+"""A call of clients of the protocol, as the helper libraries see it."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest_asyncio
 
-from tests.signaling.webhooks.support import Callback, Receiver, running_receiver
+from benchmarks.load.rsp import LocalTrack
 from tests.support.clients import Clients, Participant
 from tests.support.server import Server
 
-from .library import (
-    NODE_MAJORS,
-    Members,
-    NodeLibraries,
-    node_libraries,
-    python_client,
-    python_describe,
-    validates,
-)
-
-ALL: Members = {"type": "include", "all": True}
-NOTHING: Members = {"type": "exclude", "all": True}
-NO_FILTERS: Members = {
-    "all": None,
-    "publisher": None,
-    "track": None,
-    "kind": None,
-    "priority": None,
-}
+from .library import NodeLibraries, node_libraries
+from .live_call import PublishedTrack, View, hold_call
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -41,274 +18,67 @@ async def libraries(server: Server) -> AsyncIterator[NodeLibraries]:
         yield running
 
 
-class Call:
-    """A room with a status callback, and how all libraries describe it."""
+class ProtocolPerson:
+    """A client of the protocol as a :class:`~tests.interop.live_call.Person`."""
 
-    def __init__(self, server: Server, libraries: NodeLibraries, receiver: Receiver) -> None:
-        self.server = server
-        self.libraries = libraries
-        self.receiver = receiver
-        self.client = python_client(server)
-        self.url = ""
-        self.sid = ""
+    def __init__(self, name: str, participant: Participant) -> None:
+        self.name = name
+        self._client = participant
 
-    async def create(self, name: str) -> None:
-        room = await asyncio.to_thread(
-            self.client.video.v1.rooms.create,
-            unique_name=name,
-            status_callback=self.receiver.url("/hook?tenant=7"),
+    async def join(self) -> None:
+        await self._client.join()
+
+    async def until_received(self, count: int) -> None:
+        await self._client.wait_until(lambda: len(self._client.receiver_ids()) == count)
+
+    async def mute_video(self) -> None:
+        self._client.set_enabled(self._camera, enabled=False)
+
+    async def unpublish_video(self) -> None:
+        self._client.unpublish(self._camera)
+
+    async def publish_video(self, name: str) -> None:
+        await self._until_published(self._client.publish(self._client.camera, name=name))
+
+    async def publish_data(self, name: str) -> None:
+        note = self._client.publish_data(name=name)
+        await self._until_published(note)
+        await self._client.peer.wait_until(lambda: self._client.peer.core.channels is not None)
+        self._client.peer.open_channel(note.track_id)
+
+    async def leave(self) -> None:
+        await self._client.leave()
+
+    async def view(self) -> View:
+        published = tuple(
+            PublishedTrack(
+                sid=self._client.published[track.track_id]["sid"],
+                name=track.name,
+                kind=track.kind,
+                enabled=track.enabled,
+            )
+            for track in self._client.tracks.values()
         )
-        self.sid, self.url = room.sid, f"{self.server.url}/v1/Rooms/{room.sid}"
+        return View(
+            sid=self._client.participant_sid,
+            published=published,
+            receives=frozenset(self._client.subscribed),
+        )
 
-    async def described(self) -> Members:
-        """Return what the library from PyPI says; the others must say the same."""
-        found = await asyncio.to_thread(python_describe, self.client, self.sid)
-        for major in NODE_MAJORS:
-            assert await self.libraries.call(major, "describe", room=self.sid) == found, major
-        return found
+    @property
+    def _camera(self) -> LocalTrack:
+        [camera] = (track for track in self._client.tracks.values() if track.kind == "video")
+        return camera
 
-    async def told(self, *events: str) -> list[Callback]:
-        """Wait until there were these callbacks, in any order of different participants."""
-        await self.receiver.until_events(len(events))
-        assert self.receiver.events == list(events)
-        return self.receiver.callbacks
-
-    def person(self, participant: Participant, name: str) -> Members:
-        """Return every member of somebody inside; times are checked apart."""
-        url = f"{self.url}/Participants/{participant.participant_sid}"
-        return {
-            "sid": participant.participant_sid,
-            "roomSid": self.sid,
-            "accountSid": self.server.account.account_sid,
-            "identity": name,
-            "status": "connected",
-            "endTime": None,
-            "duration": None,
-            "url": url,
-            "links": {
-                "published_tracks": f"{url}/PublishedTracks",
-                "subscribed_tracks": f"{url}/SubscribedTracks",
-                "subscribe_rules": f"{url}/SubscribeRules",
-                "anonymize": f"{url}/Anonymize",
-            },
-        }
-
-    def published(self, participant: Participant) -> list[Members]:
-        """Return every member of what somebody publishes, by name."""
-        url = f"{self.url}/Participants/{participant.participant_sid}/PublishedTracks"
-        tracks = [
-            {
-                "sid": (sid := participant.published[track.track_id]["sid"]),
-                "participantSid": participant.participant_sid,
-                "roomSid": self.sid,
-                "name": track.name,
-                "kind": track.kind,
-                "enabled": track.enabled,
-                "url": f"{url}/{sid}",
-            }
-            for track in participant.tracks.values()
-        ]
-        return sorted(tracks, key=lambda track: str(track["name"]))
-
-
-def without_times(members: Members, *names: str) -> Members:
-    """Return the other members, after a look at these, which tell of just now."""
-    now = datetime.now(UTC)
-    for name in names:
-        assert members[name].endswith(".000Z")
-        moment = datetime.fromisoformat(members[name].replace("Z", "+00:00"))
-        assert now - timedelta(seconds=60) < moment <= now
-    return {name: value for name, value in members.items() if name not in names}
-
-
-def assert_person(call: Call, found: Members, participant: Participant, name: str) -> None:
-    """Compare everything that is told of somebody inside with what the client knows itself."""
-    told = without_times(found["participant"], "dateCreated", "dateUpdated", "startTime")
-    assert told == call.person(participant, name)
-    published = sorted(found["published"], key=lambda track: str(track["name"]))
-    assert found["publishedByName"] == found["published"]
-    plain = [
-        {name: value for name, value in track.items() if name not in ("dateCreated", "dateUpdated")}
-        for track in published
-    ]
-    assert plain == call.published(participant)
-    assert found["subscribedBySid"] == found["subscribed"]
-
-
-def assert_subscribed(
-    call: Call, found: Members, participant: Participant, publisher: Participant
-) -> None:
-    """Compare the subscribed tracks with what the publisher says and the subscriber receives."""
-    url = f"{call.url}/Participants/{participant.participant_sid}/SubscribedTracks"
-    kinds = {track["name"]: track for track in call.published(publisher)}
-    seen = {}
-    for track in found["subscribed"]:
-        rest = without_times(track, "dateCreated")
-        sid, updated = rest.pop("sid"), rest.pop("dateUpdated")
-        assert updated is None or updated >= track["dateCreated"]
-        of = kinds[rest["name"]]
-        assert rest == {
-            "participantSid": participant.participant_sid,
-            "publisherSid": publisher.participant_sid,
-            "roomSid": call.sid,
-            "name": of["name"],
-            "kind": of["kind"],
-            "enabled": of["enabled"],
-            "url": f"{url}/{sid}",
-        }
-        seen[of["sid"]] = sid
-    assert set(seen) == set(participant.subscribed)
-
-
-def assert_rules(call: Call, found: Members, participant: Participant, *rules: Members) -> None:
-    told = found["rules"]
-    assert (told["participantSid"], told["roomSid"]) == (participant.participant_sid, call.sid)
-    # Entries may leave out what they do not have, or say null.
-    assert [NO_FILTERS | rule for rule in told["rules"]] == [NO_FILTERS | rule for rule in rules]
+    async def _until_published(self, track: LocalTrack) -> None:
+        client = self._client
+        await client.wait_until(lambda: "sid" in client.published.get(track.track_id, {}))
 
 
 async def test_libraries_are_told_of_every_change_of_a_call(
     server: Server, clients: Clients, libraries: NodeLibraries, room: str
 ) -> None:
-    async with running_receiver() as receiver:
-        call = Call(server, libraries, receiver)
-        await call.create(room)
-        alice, bob = clients.participant("alice", room), clients.participant("bob", room)
-        await alice.join()
-        await call.told("room-created", "participant-connected", *["track-added"] * 2)
-        await bob.join()
-        for participant in (alice, bob):
-            await participant.wait_subscribed(2)
-        found = await call.described()
-        assert (found["room"]["sid"], found["room"]["uniqueName"]) == (call.sid, room)
-        assert found["room"]["status"] == "in-progress"
-        assert found["gone"] == []
-        assert found["recordingRules"]["rules"] == [{"type": "exclude", "all": True}]
-        assert list(found["people"]) == ["bob", "alice"]
-        for one, name, other in ((alice, "alice", bob), (bob, "bob", alice)):
-            person = found["people"][name]
-            assert_person(call, person, one, name)
-            assert_subscribed(call, person, one, other)
-            assert_rules(call, person, one, ALL)
-
-        camera = next(track for track in alice.tracks.values() if track.kind == "video")
-        first_sid = alice.published[camera.track_id]["sid"]
-        alice.set_enabled(camera, enabled=False)
-        await receiver.until(lambda r: "track-disabled" in r.events)
-        found = await call.described()
-        assert_person(call, found["people"]["alice"], alice, "alice")
-        assert_subscribed(call, found["people"]["bob"], bob, alice)
-        [muted] = (t for t in found["people"]["alice"]["published"] if t["kind"] == "video")
-        assert (muted["enabled"], muted["dateUpdated"] is None) == (False, False)
-
-        alice.unpublish(camera)
-        await bob.wait_until(lambda: first_sid not in bob.subscribed)
-        again = alice.publish(alice.camera, name="camera again")
-        await alice.wait_until(lambda: "sid" in alice.published.get(again.track_id, {}))
-        await bob.wait_subscribed(2)
-        assert alice.published[again.track_id]["sid"] != first_sid
-        note = alice.publish_data(name="note")
-        await alice.wait_until(lambda: "sid" in alice.published.get(note.track_id, {}))
-        await alice.peer.wait_until(lambda: alice.peer.core.channels is not None)
-        alice.peer.open_channel(note.track_id)
-        await bob.wait_subscribed(3)
-        found = await call.described()
-        assert_person(call, found["people"]["alice"], alice, "alice")
-        data = [t for t in found["people"]["alice"]["published"] if t["kind"] == "data"]
-        assert [track["name"] for track in data] == ["note"]
-
-        # Each version replaces the rules in turn; all see them, and the media follows.
-        for major in NODE_MAJORS:
-            for rules in (
-                [NOTHING],
-                [ALL, {"type": "exclude", "kind": "video"}],
-            ):
-                told = await libraries.call(
-                    major, "rules", room=call.sid, identity="bob", rules=rules
-                )
-                assert [NO_FILTERS | r for r in told["rules"]] == [NO_FILTERS | r for r in rules]
-                found = await call.described()
-                assert_rules(call, found["people"]["bob"], bob, *rules)
-                kinds = {t["kind"] for t in found["people"]["bob"]["subscribed"]}
-                assert "video" not in kinds
-        # The microphone and the note.
-        await bob.wait_until(lambda: len(bob.subscribed) == 2)
-        assert_subscribed(call, (await call.described())["people"]["bob"], bob, alice)
-
-        await bob.leave()
-        await receiver.until(lambda r: "participant-disconnected" in r.events)
-        found = await call.described()
-        assert list(found["people"]) == ["alice"]
-        [gone] = found["gone"]
-        assert (gone["identity"], gone["status"]) == ("bob", "disconnected")
-        assert gone["endTime"] >= gone["startTime"]
-        assert isinstance(gone["duration"], int)
-        ended = await libraries.call(6, "complete", room=call.sid)
-        assert (ended["status"], ended["sid"]) == ("completed", call.sid)
-        await receiver.until(lambda r: "room-ended" in r.events)
-        await assert_callbacks(call, alice, bob, room)
-
-
-async def assert_callbacks(call: Call, alice: Participant, bob: Participant, room: str) -> None:
-    """Check every parameter of every callback, and its signature with every library."""
-    callbacks = call.receiver.callbacks
-    account = call.server.account
-    identities = {alice.participant_sid: "alice", bob.participant_sid: "bob"}
-    enabled: dict[str, bool] = {}
-    for number, callback in enumerate(callbacks):
-        told: dict[str, Any] = dict(callback.parameters)
-        signature = callback.headers["X-Twilio-Signature"]
-        assert validates(account, callback.url, told, signature)
-        for major in NODE_MAJORS:
-            given = {"url": callback.url, "parameters": told, "signature": signature}
-            assert await call.libraries.call(major, "validate", **given) is True
-            forged = given | {"parameters": told | {"RoomName": "another"}}
-            assert await call.libraries.call(major, "validate", **forged) is False
-        moment = datetime.fromisoformat(told.pop("Timestamp").replace("Z", "+00:00"))
-        assert moment <= datetime.now(UTC)
-        event = told.pop("StatusCallbackEvent")
-        assert told.pop("SequenceNumber") == str(number)
-        expected: Members = {
-            "AccountSid": account.account_sid,
-            "RoomSid": call.sid,
-            "RoomName": room,
-            "RoomType": "group",
-            "RoomStatus": "completed" if event == "room-ended" else "in-progress",
-        }
-        if event == "room-ended":
-            assert told.pop("RoomDuration").isdigit()
-        if event.startswith(("participant", "track")):
-            sid = told["ParticipantSid"]
-            status = "disconnected" if event == "participant-disconnected" else "connected"
-            expected |= {
-                "ParticipantSid": sid,
-                "ParticipantIdentity": identities[sid],
-                "ParticipantStatus": status,
-            }
-        if event == "participant-disconnected":
-            assert told.pop("ParticipantDuration").isdigit()
-        if event.startswith("track"):
-            track = told.pop("TrackSid")
-            assert told.pop("TrackKind") in ("audio", "video", "data")
-            assert told.pop("TrackName")
-            match event:
-                case "track-added":
-                    assert enabled.setdefault(track, True) is True
-                case "track-disabled":
-                    enabled[track] = False
-                case "track-removed":
-                    del enabled[track]
-        assert told == expected, event
-    assert enabled == {}
-    events = [callback.event for callback in callbacks]
-    assert (events[0], events[-1]) == ("room-created", "room-ended")
-    counts = {event: events.count(event) for event in events}
-    assert counts == {
-        "room-created": 1,
-        "participant-connected": 2,
-        "track-added": 6,
-        "track-disabled": 1,
-        "track-removed": 6,
-        "participant-disconnected": 2,
-        "room-ended": 1,
-    }
+    alice, bob = (
+        ProtocolPerson(name, clients.participant(name, room)) for name in ("alice", "bob")
+    )
+    await hold_call(server, libraries, room, alice, bob)
