@@ -64,9 +64,11 @@ function page(id) {
 }
 
 const operations = {
-  async launch({ browser }) {
+  async launch({ browser, trusting }) {
     const settings = browser === 'firefox' ? FIREFOX : CHROMIUM;
-    const launched = await puppeteer.launch({ headless: true, protocolTimeout: 120000, ...settings });
+    const launched = await puppeteer.launch({
+      headless: true, protocolTimeout: 120000, acceptInsecureCerts: trusting, ...settings,
+    });
     const id = ++next;
     browsers.set(id, launched);
     return id;

@@ -158,6 +158,10 @@ async def bridge() -> AsyncIterator[Bridge]:
         await running.close()
 
 
-async def launch(running: Bridge, name: str) -> Browser:
-    """Start a browser: ``chromium`` or ``firefox``."""
-    return Browser(running, await running.call("launch", browser=name))
+async def launch(running: Bridge, name: str, *, trusting: bool = False) -> Browser:
+    """
+    Start a browser: ``chromium`` or ``firefox``.
+
+    :param trusting: Whether it takes every certificate.
+    """
+    return Browser(running, await running.call("launch", browser=name, trusting=trusting))

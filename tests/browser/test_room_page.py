@@ -121,7 +121,12 @@ def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
 
 async def open_page(browser: Browser, server: Server, **query: str) -> RoomPage:
     """Open the page; its lobby is ready."""
-    room_page = RoomPage(await browser.open(f"http://localhost:{server.port}/?{urlencode(query)}"))
+    return await open_page_at(browser, f"http://localhost:{server.port}", **query)
+
+
+async def open_page_at(browser: Browser, origin: str, **query: str) -> RoomPage:
+    """Open the page of any server; its lobby is ready."""
+    room_page = RoomPage(await browser.open(f"{origin}/?{urlencode(query)}"))
     await room_page.until("() => document.body.dataset.ready")
     return room_page
 
