@@ -10,7 +10,7 @@ SERVE_FLAGS ?=
 SYSTEM_BUILD := gcc libc6-dev make python3-dev python3-venv npm
 SYSTEM_TEST  := chromium firefox-esr fonts-dejavu-core openssl simple-whip-client \
                 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-                gstreamer1.0-nice nftables iproute2 ethtool postgresql systemd valgrind
+                gstreamer1.0-nice nftables iproute2 ethtool postgresql systemd valgrind janus
 
 SOURCES := pyproject.toml setup.py $(wildcard router/_fastpath/*.pyx router/_fastpath/*.pxd router/_fastpath/*.h)
 
@@ -66,7 +66,8 @@ BUILD_CHECK := command -v gcc && command -v npm && \
 TEST_CHECK := command -v chromium && command -v firefox-esr && command -v openssl && \
   command -v whip-client && command -v nft && command -v ethtool && command -v ip && \
   gst-inspect-1.0 webrtcbin && gst-inspect-1.0 nicesrc && \
-  ls /usr/lib/postgresql/*/bin/initdb && command -v systemd-analyze && command -v valgrind
+  ls /usr/lib/postgresql/*/bin/initdb && command -v systemd-analyze && command -v valgrind && \
+  command -v janus
 
 $(VENV)/.made:
 	$(call need,$(SYSTEM_BUILD),$(BUILD_CHECK))

@@ -21,6 +21,8 @@ class SrtpTransport:
         self.profile = event.srtp_profile
         self.local_keys = (event.local_key, event.local_salt)
         """Master key and salt of what is sent, for generators that seal by themselves."""
+        self.remote_keys = (event.remote_key, event.remote_salt)
+        """Master key and salt of what is received."""
         self.failures = 0
         """Packets that did not authenticate, or came twice."""
         self._send = self._session(event.local_key + event.local_salt, Policy.SSRC_ANY_OUTBOUND)
