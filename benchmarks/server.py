@@ -81,6 +81,11 @@ class ServerProcess:
         """What a page gives as ``wsServer``."""
         return f"ws://{self.host}:{self.http_port}/signaling"
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used so far, user and system."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
     async def metrics(self, http: aiohttp.ClientSession) -> dict[str, float]:
         """Return what Prometheus would scrape: values by name with labels."""
         async with http.get(f"http://{self.host}:{self.metrics_port}/metrics") as answer:
@@ -121,6 +126,7 @@ async def running_server(
     host: str = "127.0.0.1",
     command_prefix: Sequence[str] = (),
     settings: dict[str, str] | None = None,
+    account: Account | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """
     Run ``parlour serve`` with a data directory of its own, and stop it as an operator would.
@@ -130,6 +136,7 @@ async def running_server(
     :param command_prefix: Put before the command, such as ``nsenter --net=... --``; it has to
         execute the command in its own place.
     :param settings: Further settings, upper-case names without the ``PARLOUR_`` prefix.
+    :param account: The account to use; the server makes one by itself when there is none.
     :raises RuntimeError: when it does not become ready; the log is in the message.
     """
     http_port, metrics_port = (free_port(socket.SOCK_STREAM) for _ in range(2))
@@ -147,6 +154,11 @@ async def running_server(
             "PARLOUR_MEDIA_THREADS": str(media_threads),
             "PARLOUR_DATA_DIR": str(data_dir),
             "PARLOUR_METRICS_BIND": f"{host}:{metrics_port}",
+            **{
+                f"PARLOUR_{name.upper()}": getattr(account, name)
+                for name in Account.__slots__
+                if account is not None
+            },
             **{f"PARLOUR_{name}": value for name, value in (settings or {}).items()},
         }
         command = (
@@ -162,14 +174,16 @@ async def running_server(
             )
         try:
             await _wait_ready(process, f"http://{host}:{http_port}/readyz", log)
-            stored = json.loads((data_dir / "account.json").read_text())
+            if account is None:
+                stored = json.loads((data_dir / "account.json").read_text())
+                account = Account(**{name: stored[name] for name in Account.__slots__})
             yield ServerProcess(
                 process=process,
                 host=host,
                 http_port=http_port,
                 media_port=media_port,
                 metrics_port=metrics_port,
-                account=Account(**{name: stored[name] for name in Account.__slots__}),
+                account=account,
             )
         finally:
             await _stop(process)

@@ -7,16 +7,14 @@ The latency is the client's, from request to answer, with client and server on t
 
 import argparse
 import asyncio
-import os
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 
 import aiohttp
 
 from benchmarks.report import Result, quantile
-from benchmarks.server import ServerProcess, running_server
+from benchmarks.server import running_server
 
 NAME = "rest"
 HELP = "latency of creating and completing rooms over REST"
@@ -93,13 +91,13 @@ async def _run(clients: int, seconds: float) -> Outcome:
         headers = server.account.back_end()
         connector = aiohttp.TCPConnector(limit=clients)
         async with aiohttp.ClientSession(headers=headers, connector=connector) as http:
-            cpu, began = _cpu_seconds(server), perf_counter()
+            cpu, began = server.cpu_seconds(), perf_counter()
             end = began + seconds
             await asyncio.gather(
                 *(_client(http, server.url, str(n), end, outcome) for n in range(clients))
             )
             outcome.seconds = perf_counter() - began
-            outcome.server_cpu_seconds = _cpu_seconds(server) - cpu
+            outcome.server_cpu_seconds = server.cpu_seconds() - cpu
     return outcome
 
 
@@ -132,9 +130,3 @@ async def _request(
         return None
     outcome.latencies_ms[operation].append(1000 * (perf_counter() - began))
     return sid
-
-
-def _cpu_seconds(server: ServerProcess) -> float:
-    """Return the CPU time that the process has used so far, user and system."""
-    stat = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")

@@ -5,13 +5,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from signaling.errors import StorageError
 from signaling.rooms.settings import RoomSettings
 from signaling.storage.media_records import TranscriptionRecord
 from signaling.storage.records import ParticipantRecord, RoomRecord, TrackRecord
 
-_SETTINGS = {field.name for field in dataclasses.fields(RoomSettings)}
-_TUPLES = {"video_codecs"}
+# A row that an older or newer release wrote may lack settings or have more: defaults fill in.
+_SETTINGS = msgspec.json.Decoder(RoomSettings)
 
 
 def row_of(record: Any) -> dict[str, Any]:
@@ -31,8 +33,8 @@ def room_of(row: Mapping[str, Any]) -> RoomRecord:
     :raises StorageError: if its settings are no settings.
     """
     try:
-        settings = _settings_of(row["settings"])
-    except (ValueError, TypeError, AttributeError) as error:
+        settings = _SETTINGS.decode(row["settings"])
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise StorageError(f"the settings of room {row['sid']} cannot be read") from error
     return RoomRecord(**{**row, "settings": settings})
 
@@ -45,11 +47,3 @@ def participant_of(row: Mapping[str, Any]) -> ParticipantRecord:
 def track_of(row: Mapping[str, Any]) -> TrackRecord:
     """Return the track that a row holds."""
     return TrackRecord(**row)
-
-
-def _settings_of(text: str) -> RoomSettings:
-    # A row that an older or newer release wrote may lack settings or have more: defaults fill in.
-    members = {name: value for name, value in json.loads(text).items() if name in _SETTINGS}
-    for name in _TUPLES & members.keys():
-        members[name] = tuple(members[name])
-    return RoomSettings(**members)
