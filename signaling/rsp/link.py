@@ -158,7 +158,7 @@ class RspLink:
         """Take an ``update``."""
         self.session.receive_update(update, self._clock.monotonic())
         self._carry_out()
-        self.live.pump()
+        self.live.pump(self.session.participant_sid)
 
     def receive_disconnect(self, disconnect: Disconnect) -> None:
         """Take a ``disconnect``."""
@@ -185,7 +185,7 @@ class RspLink:
         self.session.finish_resume(self._clock.monotonic())
         # What was wanted while nobody could be asked.
         self._offer_wanted = True
-        self.live.pump()
+        self.live.pump(self.session.participant_sid)
 
     def socket_lost(self, socket: SessionSocket, code: int) -> None:
         """
@@ -225,6 +225,9 @@ class RspLink:
         if self._media_deadline is not None and now >= self._media_deadline:
             self._media_deadline = None
             self._end(LeaveReason.MEDIA_FAILED, ErrorCode.MEDIA_CONNECTION_FAILED)
+        if self._offer_wanted and self.session.may_offer:
+            # The client left our wish for an offer of its own unheard: ours need not wait for it.
+            self.live.pump(self.session.participant_sid)
 
     # Carrying out what the client wants.
 

@@ -63,6 +63,9 @@ class ParticipantLink(Protocol):
     Called on the loop, one call at a time for each room. The first four only take note; what there
     is to say is said in :meth:`flush`, so that everything which one command changed goes out
     together and in order. All may command the room.
+
+    Only those are flushed who took note of something: with many in a room, to ask everybody after
+    each command would be most of what a join costs.
     """
 
     def participant_changed(self, view: ParticipantView) -> None:
@@ -150,6 +153,8 @@ class LiveRoom:
         self._changed = changed
         self._observe = observe
         self._members: dict[str, _Member] = {}
+        # Those to flush, in order.
+        self._noting: dict[str, _Member] = {}
         self._sid_by_peer: dict[PeerId, str] = {}
         self._room_by_peer = room_by_peer
         self._pumping = False
@@ -230,7 +235,7 @@ class LiveRoom:
             raise
         if peer_id is not None:
             self._bind_peer(participant.sid, peer_id)
-        self.pump()
+        self.pump(participant.sid)
         return participant
 
     def set_peer(self, participant_sid: str, peer_id: PeerId | None) -> None:
@@ -252,7 +257,7 @@ class LiveRoom:
             for subscription in tuple(participant.subscriptions.values()):
                 if subscription.source_id is not None:
                     self._subscribe(member, participant_sid, subscription.source_id)
-        self.pump()
+        self.pump(participant_sid)
 
     def update_tracks(
         self, participant_sid: str, tracks: tuple[TrackRequest, ...], *, revision: int
@@ -384,13 +389,21 @@ class LiveRoom:
         elif isinstance(event, ReceiverLost):
             self.room.lose_receiver(participant_sid, event.source_id, now)
         else:
+            self._noting[participant_sid] = member
             self._guarded(member.link.peer_event, event)
         self.pump()
 
     # Telling everybody.
 
-    def pump(self) -> None:
-        """Carry out and tell everything that has happened; call after every command."""
+    def pump(self, participant_sid: str | None = None) -> None:
+        """
+        Carry out and tell everything that has happened; call after every command.
+
+        :param participant_sid: Whose link has something to say for another reason.
+        """
+        member = self._members.get(participant_sid) if participant_sid is not None else None
+        if participant_sid is not None and member is not None:
+            self._noting[participant_sid] = member
         if self._pumping:
             # A link commanded the room while it was told: the loop below sees to it.
             return
@@ -409,9 +422,10 @@ class LiveRoom:
         while (event := self.room.next_event()) is not None:
             busy = True
             self._guarded(self._handle, event, left)
-        for member in (*left, *self._members.values()):
+        noting, self._noting = self._noting, {}
+        for member in (*left, *noting.values()):
             self._guarded(member.link.flush)
-        return busy
+        return busy or bool(noting)
 
     def _handle(self, event: RoomEvent, left: list[_Member]) -> None:
         match event:
@@ -426,17 +440,21 @@ class LiveRoom:
             case SubscriptionsChanged():
                 member = self._members.get(event.participant_sid)
                 if member is not None:
+                    self._noting[event.participant_sid] = member
                     self._guarded(member.link.subscriptions_changed)
             case PublicationsChanged():
                 member = self._members.get(event.participant_sid)
                 if member is not None:
+                    self._noting[event.participant_sid] = member
                     self._guarded(member.link.publications_changed)
             case ParticipantChanged():
                 for sid, member in self._members.items():
                     if sid != event.participant.sid:
+                        self._noting[sid] = member
                         self._guarded(member.link.participant_changed, event.participant)
             case ParticipantDisconnected():
                 member = self._members.pop(event.participant_sid, None)
+                self._noting.pop(event.participant_sid, None)
                 if member is not None:
                     left.append(member)
                     self._log.info(
