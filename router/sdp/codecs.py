@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,10 +90,10 @@ class CodecPreference:
     def matches(self, codec: Codec) -> bool:
         """Say whether this entry allows ``codec``."""
         return (
-            self.name.lower() == codec.name.lower()
-            and self.clock_rate == codec.clock_rate
-            and self.channels == codec.channels
+            self.clock_rate == codec.clock_rate
             and (self.variant is None or self.variant == codec.variant)
+            and self.channels == codec.channels
+            and self.name.lower() == codec.name.lower()
         )
 
     def codec(self, kind: str) -> Codec:
@@ -228,14 +229,29 @@ def _variant(name: str, parameters: dict[str, str]) -> str:
 
 def codec_of(kind: str, payload_format: PayloadFormat) -> Codec:
     """Return the codec that a parsed payload format of an ``audio`` or ``video`` section means."""
-    name = payload_format.name
-    variant = _variant(name.lower(), parse_parameters(payload_format.parameters))
+    parameters = payload_format.parameters
+    make = _codec if len(parameters) <= _KEPT_LENGTH else _codec.__wrapped__
+    return make(
+        kind,
+        payload_format.name,
+        payload_format.clock_rate,
+        payload_format.channels,
+        parameters,
+    )
+
+
+_KEPT_LENGTH = 256
+"""Longest parameters whose codec is kept, in characters."""
+
+
+@lru_cache(maxsize=256)
+def _codec(kind: str, name: str, clock_rate: int, channels: int, parameters: str) -> Codec:
     return Codec(
         kind=kind,
         name=_SPELLINGS.get(name.lower(), name),
-        clock_rate=payload_format.clock_rate,
-        channels=payload_format.channels,
-        variant=variant,
+        clock_rate=clock_rate,
+        channels=channels,
+        variant=_variant(name.lower(), parse_parameters(parameters)),
     )
 
 

@@ -26,20 +26,19 @@ from .attributes import (
     Ssrc,
     SsrcGroup,
     TransportAttributes,
-    parse_extmap,
     parse_fingerprint,
     parse_group,
     parse_ice_chars,
     parse_msid,
     parse_number,
     parse_rid,
-    parse_rtpmap,
     parse_setup,
     parse_simulcast,
     parse_ssrc_group,
     parse_token,
     parse_visible,
 )
+from .formats import SHARED_ATTRIBUTES, read_formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,19 +72,7 @@ MAX_CANDIDATES = 200
 MAX_ATTRIBUTES = 256
 """Most unknown attributes, and most entries of every other list, of one section."""
 
-_MAX_FEEDBACK = 16
-"""Most rtcp-fb lines for one payload type."""
-
 _NO_TRANSPORT = TransportAttributes()
-
-_STATIC_FORMATS = {
-    0: ("PCMU", 8000),
-    3: ("GSM", 8000),
-    8: ("PCMA", 8000),
-    9: ("G722", 8000),
-    13: ("CN", 8000),
-}
-"""Payload types of RFC 3551 that need no rtpmap line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +169,9 @@ class SessionDescription:
         if self.msid_semantic:
             lines.append(f"a=msid-semantic: {self.msid_semantic}")
         _serialize_transport(lines, self.transport)
+        printed: dict[int, list[str]] = {}
         for media in self.media:
-            _serialize_media(lines, media)
+            _serialize_media(lines, media, printed)
         return "\r\n".join(lines) + "\r\n"
 
     def serialize_fragment(self) -> str:
@@ -213,7 +201,9 @@ def _serialize_transport(lines: list[str], transport: TransportAttributes) -> No
         lines.append(f"a=setup:{transport.setup.value}")
 
 
-def _serialize_media(lines: list[str], media: MediaDescription) -> None:
+def _serialize_media(
+    lines: list[str], media: MediaDescription, printed: dict[int, list[str]]
+) -> None:
     lines.append(f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}")
     lines.append("c=IN IP4 0.0.0.0")
     if media.mid:
@@ -230,9 +220,14 @@ def _serialize_media(lines: list[str], media: MediaDescription) -> None:
     ):
         if present:
             lines.append(f"a={name}")
-    for payload_format in media.payload_formats:
-        _serialize_payload_format(lines, payload_format)
-    lines += [f"a=extmap:{extmap}" for extmap in media.extmaps]
+    # Sections of one kind share them: what was printed once is known by the identity of the tuple.
+    for shared in (media.payload_formats, media.extmaps):
+        known = printed.get(id(shared))
+        if known is None:
+            known = printed[id(shared)] = []
+            for item in shared:
+                _serialize_shared(known, item)
+        lines += known
     lines += [f"a=rid:{rid}" for rid in media.rids]
     if media.simulcast is not None:
         lines.append(f"a=simulcast:{media.simulcast}")
@@ -249,6 +244,13 @@ def _serialize_media(lines: list[str], media: MediaDescription) -> None:
     if media.end_of_candidates:
         lines.append("a=end-of-candidates")
     lines += [f"a={attribute}" for attribute in media.other]
+
+
+def _serialize_shared(lines: list[str], item: PayloadFormat | ExtMap) -> None:
+    if isinstance(item, ExtMap):
+        lines.append(f"a=extmap:{item}")
+    else:
+        _serialize_payload_format(lines, item)
 
 
 def _serialize_payload_format(lines: list[str], payload_format: PayloadFormat) -> None:
@@ -286,12 +288,17 @@ def _parse_lines(lines: list[str]) -> SessionDescription:
     session = _SessionBuilder()
     section: _SessionBuilder | _MediaBuilder = session
     sections: list[_MediaBuilder] = []
+    shared: list[str] = []
     for line in lines:
-        if line.startswith("m="):
+        if line.startswith(SHARED_ATTRIBUTES):
+            # Most lines are such; at session level they mean nothing.
+            shared.append(line)
+        elif line.startswith("m="):
             if len(sections) == MAX_SECTIONS:
                 raise WireFormatError(f"more than {MAX_SECTIONS} m-sections")
-            section = _MediaBuilder(line[2:], session)
-            sections.append(section)
+            section = media = _MediaBuilder(line[2:], session)
+            sections.append(media)
+            shared = media.shared_lines
         elif line.startswith("a="):
             name, _, value = line[2:].partition(":")
             section.add(name, value, line[2:])
@@ -305,16 +312,15 @@ def _split_lines(text: str) -> list[str]:
         raise WireFormatError(f"a description has more than {MAX_DESCRIPTION_LENGTH} characters")
     if text.count("\n") > MAX_LINES:
         raise WireFormatError(f"a description has more than {MAX_LINES} lines")
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.removesuffix("\r").replace("\r\n", "\n").split("\n")
     lines = [line for line in lines if line]
-    for line in lines:
-        if len(line) > MAX_LINE_LENGTH:
-            raise WireFormatError(f"a line has more than {MAX_LINE_LENGTH} characters")
-        if line[1:2] != "=":
-            raise WireFormatError("a line is not a letter, '=' and a value")
-        # isprintable() also keeps carriage returns, NUL and lone surrogates out of what we echo.
-        if not line.isprintable() and not line.replace("\t", " ").isprintable():
-            raise WireFormatError("a line has control characters")
+    if len(max(lines, key=len, default="")) > MAX_LINE_LENGTH:
+        raise WireFormatError(f"a line has more than {MAX_LINE_LENGTH} characters")
+    if any(line[1:2] != "=" for line in lines):
+        raise WireFormatError("a line is not a letter, '=' and a value")
+    # isprintable() also keeps carriage returns, NUL and lone surrogates out of what we echo.
+    if not "".join(lines).replace("\t", " ").isprintable():
+        raise WireFormatError("a line has control characters")
     return lines
 
 
@@ -424,15 +430,13 @@ class _MediaBuilder(_TransportBuilder):
         self._protocol = parse_visible(words[2], "protocol")
         if len(words) - 3 > MAX_FORMATS:
             raise WireFormatError(f"a section has more than {MAX_FORMATS} formats")
-        self._formats = tuple(dict.fromkeys(parse_token(word, "format") for word in words[3:]))
+        self._formats = words[3:]
+        self.shared_lines: list[str] = []
+        """The lines that other sections of its kind print as well."""
         self._session = session
         self._scalars: dict[str, str] = {}
         self._flags: set[str] = set()
         self._candidates: list[str] = []
-        self._payload_formats: dict[int, PayloadFormat] = {}
-        self._parameters: dict[int, str] = {}
-        self._feedback: dict[str, list[str]] = {}
-        self._extmaps: list[ExtMap] = []
         self._msids: list[Msid] = []
         self._ssrcs: dict[int, Ssrc] = {}
         self._ssrc_groups: list[SsrcGroup] = []
@@ -444,8 +448,6 @@ class _MediaBuilder(_TransportBuilder):
     def add(self, name: str, value: str, text: str) -> None:
         """Take an attribute; ``text`` is the whole of it, for those that are only kept."""
         self._lines += 1
-        if self._lines > MAX_SECTION_LINES:
-            raise WireFormatError(f"a section has more than {MAX_SECTION_LINES} attributes")
         if self.add_shared(name, value):
             return
         handler = _MEDIA_ATTRIBUTES.get(name)
@@ -461,28 +463,6 @@ class _MediaBuilder(_TransportBuilder):
 
     def add_candidate(self, value: str) -> None:
         _append(self._candidates, f"candidate:{value}", "candidates", MAX_CANDIDATES)
-
-    def add_rtpmap(self, value: str) -> None:
-        payload_format = parse_rtpmap(value)
-        self._payload_formats.setdefault(payload_format.payload_type, payload_format)
-
-    def add_fmtp(self, value: str) -> None:
-        number, _, parameters = value.partition(" ")
-        # Formats of sections that are not RTP are tokens; nothing of ours reads their parameters.
-        if number.isdecimal():
-            key = parse_number(number, 127, "payload type")
-            self._parameters.setdefault(key, parameters.strip())
-
-    def add_rtcp_fb(self, value: str) -> None:
-        number, _, feedback = value.partition(" ")
-        if number != "*":
-            number = str(parse_number(number, 127, "payload type"))
-        if feedback := feedback.strip():
-            entries = self._feedback.setdefault(number, [])
-            _append(entries, feedback, "rtcp-fb lines for a payload type", _MAX_FEEDBACK)
-
-    def add_extmap(self, value: str) -> None:
-        _append(self._extmaps, parse_extmap(value), "header extensions")
 
     def add_msid(self, value: str) -> None:
         _append(self._msids, parse_msid(value), "msid lines")
@@ -523,11 +503,14 @@ class _MediaBuilder(_TransportBuilder):
         """Return the section."""
         sctp_port = self._scalars.get("sctp-port")
         max_message_size = self._scalars.get("max-message-size")
-        media = MediaDescription(
+        if self._lines + len(self.shared_lines) > MAX_SECTION_LINES:
+            raise WireFormatError(f"a section has more than {MAX_SECTION_LINES} attributes")
+        formats = read_formats(self._formats, self.shared_lines)
+        return MediaDescription(
             kind=self._kind,
             port=self._port,
             protocol=self._protocol,
-            formats=self._formats,
+            formats=formats.tokens,
             mid=self._scalars.get("mid", ""),
             direction=self.direction or self._session.direction or Direction.SENDRECV,
             transport=self.transport(),
@@ -537,7 +520,8 @@ class _MediaBuilder(_TransportBuilder):
             rtcp_mux="rtcp-mux" in self._flags,
             rtcp_rsize="rtcp-rsize" in self._flags,
             extmap_allow_mixed=self.extmap_allow_mixed,
-            extmaps=tuple(self._extmaps),
+            payload_formats=formats.payload_formats if "RTP/" in self._protocol else (),
+            extmaps=formats.extmaps,
             msids=tuple(self._msids),
             ssrcs=tuple(self._ssrcs.values()),
             ssrc_groups=tuple(self._ssrc_groups),
@@ -547,39 +531,11 @@ class _MediaBuilder(_TransportBuilder):
             max_message_size=None if max_message_size is None else int(max_message_size),
             other=tuple(self._other),
         )
-        return replace(media, payload_formats=self._build_formats()) if media.is_rtp else media
-
-    def _build_formats(self) -> tuple[PayloadFormat, ...]:
-        for_all = self._feedback.get("*", [])
-        built: list[PayloadFormat] = []
-        for text in self._formats:
-            number = int(text) if text.isdecimal() and len(text) <= 3 else -1
-            payload_format = self._payload_formats.get(number)
-            if payload_format is None:
-                if number not in _STATIC_FORMATS:
-                    continue
-                name, clock_rate = _STATIC_FORMATS[number]
-                payload_format = PayloadFormat(
-                    payload_type=number, name=name, clock_rate=clock_rate
-                )
-            feedback = dict.fromkeys((*self._feedback.get(str(number), []), *for_all))
-            built.append(
-                replace(
-                    payload_format,
-                    parameters=self._parameters.get(number, ""),
-                    feedback=tuple(feedback)[:_MAX_FEEDBACK],
-                )
-            )
-        return tuple(built)
 
 
 _MEDIA_ATTRIBUTES: dict[str, Callable[[_MediaBuilder, str], None]] = {
     "mid": _MediaBuilder.add_mid,
     "candidate": _MediaBuilder.add_candidate,
-    "rtpmap": _MediaBuilder.add_rtpmap,
-    "fmtp": _MediaBuilder.add_fmtp,
-    "rtcp-fb": _MediaBuilder.add_rtcp_fb,
-    "extmap": _MediaBuilder.add_extmap,
     "msid": _MediaBuilder.add_msid,
     "ssrc": _MediaBuilder.add_ssrc,
     "ssrc-group": _MediaBuilder.add_ssrc_group,

@@ -192,8 +192,8 @@ class Negotiator:
         media = [section for section in live if section.is_media]
         self._rtcp_rsize = bool(media) and all(section.rtcp_rsize for section in media)
         common: dict[int, set[str]] = {}
-        for section in live:
-            for number, values in section.feedback.items():
+        for feedback in {id(section.feedback): section.feedback for section in live}.values():
+            for number, values in feedback.items():
                 common[number] = common.get(number, set(values)) & set(values)
         self._feedback = MappingProxyType(
             {number: _feedback(values) for number, values in common.items()}
@@ -495,6 +495,13 @@ class Negotiator:
         )
         tagged = agreement.bundle[0] if agreement.bundle else ""
         bundle = Group(semantics="BUNDLE", members=agreement.bundle)
+        table = agreement.tables.payload_types
+        # Those of one kind are the same, and the same objects.
+        different = {
+            (id(section.payload_types), id(section.feedback)): section
+            for section in agreement.sections
+        }
+        formats = {key: section.payload_formats(table) for key, section in different.items()}
         description = SessionDescription(
             origin=f"- {self._session_id} {self._session_version} IN IP4 127.0.0.1",
             groups=(bundle,) if agreement.grouped else (),
@@ -503,7 +510,8 @@ class Negotiator:
             msid_semantic="WMS *",
             media=tuple(
                 section.describe(
-                    payload_types=agreement.tables.payload_types,
+                    payload_types=table,
+                    payload_formats=formats[id(section.payload_types), id(section.feedback)],
                     transport=transport,
                     candidates=local.candidates if section.mid == tagged else (),
                     cname=local.cname,

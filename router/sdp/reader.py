@@ -44,6 +44,8 @@ class SectionReader:
         self._has_rtcp_mux = any(media.rtcp_mux for media in description.media)
         self._has_data = False
         self._claimed: set[int] = set()
+        self._description = description
+        self._accepted: dict[tuple[object, ...], tuple[tuple[int, int], Accepted]] = {}
 
     def read_offered(self, media: MediaDescription, previous: Section | None) -> Section:
         """
@@ -61,7 +63,7 @@ class SectionReader:
             return _stopped(media)
         if media.kind == "application":
             return self._read_data(media)
-        accepted = self._tables.accept(media)
+        accepted = self._accept(media, None, None)
         if not accepted.payload_types:
             return _stopped(media)
         if previous is not None and previous.stopped:
@@ -91,13 +93,7 @@ class SectionReader:
             return stopped_section(offered.kind, offered.protocol, offered.formats, offered.mid)
         if media.kind == "application":
             return self._read_data(media)
-        proposed = Proposed(
-            payload_types={
-                number: offered_tables.payload_types[number] for number in offered.payload_types
-            },
-            extensions={extmap.id: extmap.uri for extmap in offered.extmaps},
-        )
-        accepted = self._tables.accept(media, proposed=proposed)
+        accepted = self._accept(media, offered, offered_tables)
         if not accepted.payload_types:
             return stopped_section(offered.kind, offered.protocol, offered.formats, offered.mid)
         return self._build(
@@ -109,6 +105,40 @@ class SectionReader:
             remote_receives=offered.remote_receives or media.direction.receives,
             previous=offered,
         )
+
+    def _accept(
+        self, media: MediaDescription, offered: Section | None, offered_tables: BundleTables | None
+    ) -> Accepted:
+        """
+        Choose from what the peer printed; once for all sections that print the same.
+
+        Numbers are only ever added to the tables, so as long as there are as many, another call
+        with the same lines finds the same. The description keeps the lines from being replaced.
+        """
+        key = (
+            media.kind,
+            id(media.payload_formats),
+            id(media.extmaps),
+            None if offered is None else id(offered.payload_types),
+            None if offered is None else id(offered.extmaps),
+        )
+        tables = self._tables
+        size = (len(tables.payload_types), len(tables.extensions))
+        known = self._accepted.get(key)
+        if known is not None and known[0] == size:
+            return known[1]
+        proposed = None
+        if offered is not None and offered_tables is not None:
+            proposed = Proposed(
+                payload_types={
+                    number: offered_tables.payload_types[number] for number in offered.payload_types
+                },
+                extensions={extmap.id: extmap.uri for extmap in offered.extmaps},
+            )
+        accepted = tables.accept(media, proposed=proposed)
+        if size == (len(tables.payload_types), len(tables.extensions)):
+            self._accepted[key] = (size, accepted)
+        return accepted
 
     def _is_usable(self, media: MediaDescription) -> bool:
         if media.is_rejected or media.mid not in self._bundle or len(media.mid) > MAX_MID_LENGTH:

@@ -119,6 +119,7 @@ class Section:
         self,
         *,
         payload_types: Mapping[int, PayloadType],
+        payload_formats: tuple[PayloadFormat, ...],
         transport: TransportAttributes,
         candidates: tuple[str, ...],
         cname: str,
@@ -128,6 +129,7 @@ class Section:
         """
         Return the m-section to print.
 
+        :param payload_formats: From :meth:`payload_formats`; sections share them.
         :param transport: Our ICE and DTLS attributes.
         :param candidates: Our candidates, for the section that carries them; else none.
         """
@@ -167,9 +169,7 @@ class Section:
             end_of_candidates=bool(candidates),
             rtcp_mux=True,
             rtcp_rsize=self.rtcp_rsize,
-            payload_formats=tuple(
-                self._payload_format(payload_types[number]) for number in self.payload_types
-            ),
+            payload_formats=payload_formats,
             extmaps=self.extmaps,
             rids=tuple(Rid(id=rid, direction="recv") for rid in rids),
             simulcast=Simulcast(recv=tuple((rid,) for rid in rids)) if len(rids) > 1 else None,
@@ -177,6 +177,12 @@ class Section:
             ssrcs=() if slot is None else _sources(slot, cname),
             ssrc_groups=() if slot is None else _source_groups(slot),
         )
+
+    def payload_formats(
+        self, payload_types: Mapping[int, PayloadType]
+    ) -> tuple[PayloadFormat, ...]:
+        """Return the formats to print."""
+        return tuple(self._payload_format(payload_types[number]) for number in self.payload_types)
 
     def _payload_format(self, payload_type: PayloadType) -> PayloadFormat:
         return PayloadFormat(

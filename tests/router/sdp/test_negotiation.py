@@ -17,7 +17,7 @@ from router.sdp import (
     RemoteTransport,
     SignalingState,
 )
-from router.sdp.attributes import Direction, Setup, SsrcGroup
+from router.sdp.attributes import Direction, Group, Setup, SsrcGroup
 from router.sdp.codecs import DEFAULT_VIDEO_CODECS
 from router.sdp.config import MID_EXTENSION, TRANSPORT_WIDE_CC_EXTENSION
 from router.sdp.description import (
@@ -751,3 +751,31 @@ def test_local_transport_that_could_not_be_printed_is_refused(changes: dict[str,
     with pytest.raises(ValueError, match="must"):
         replace(TRANSPORT, **changes)  # type: ignore[arg-type]
     assert isinstance(TRANSPORT, LocalTransport)
+
+
+def test_sections_of_one_kind_that_say_different_things_are_answered_each_for_itself() -> None:
+    client = Client()
+    for name in ("a", "b", "c", "d"):
+        client.add("video", name)
+    offer = parse_session_description(client.offer())
+    full = offer.media[0]
+    only_vp8 = tuple(item for item in full.payload_formats if item.payload_type in (96, 97))
+    assert [item.name for item in only_vp8] == ["VP8", "rtx"]
+    fewer = replace(full, formats=("96", "97"), payload_formats=only_vp8, extmaps=full.extmaps[:1])
+    media = (
+        full,
+        replace(fewer, mid="1"),
+        replace(full, mid="2"),
+        replace(full, mid="3", extmaps=full.extmaps[:1]),
+    )
+    server = Negotiator(config=CONFIG, rng=random.Random(1))
+    server.receive_offer(replace(offer, media=media).serialize())
+    answered = parse_session_description(server.create_answer()).media
+    alone = []
+    for section in media:
+        other = Negotiator(config=CONFIG, rng=random.Random(1))
+        group = Group(semantics="BUNDLE", members=(section.mid,))
+        other.receive_offer(replace(offer, groups=(group,), media=(section,)).serialize())
+        [found] = parse_session_description(other.create_answer()).media
+        alone.append((found.formats, found.payload_formats, found.extmaps))
+    assert [(m.formats, m.payload_formats, m.extmaps) for m in answered] == alone
