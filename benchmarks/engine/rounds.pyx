@@ -31,6 +31,7 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     EVENTS = 256
     YIELD_US = 30               # for whoever waits for the lock
+    REST_US = 200               # a sleep at least: waking costs more than many packets
 
 
 cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) noexcept nogil:
@@ -123,6 +124,7 @@ cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
             return
         next_us = _round(e)
         pthread_mutex_unlock(lock)
-        if net_waiters(&e.waiters):
-            next_us = max(next_us, net_monotonic_us() + YIELD_US)
-        net_sleep_until_us(next_us)
+        if next_us > net_monotonic_us():
+            net_sleep_until_us(max(next_us, net_monotonic_us() + REST_US))
+        elif net_waiters(&e.waiters):
+            net_sleep_until_us(net_monotonic_us() + YIELD_US)

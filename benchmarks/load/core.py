@@ -102,6 +102,8 @@ class ClientCore:
         self.dtls: DtlsConnection | None = None
         self.srtp: SrtpTransport | None = None
         self.channels: DataChannelTransport | None = None
+        self.media_is_elsewhere = False
+        """Set when somebody else sends and receives RTP and RTCP by this connection."""
         self.received: Counter[DatagramKind | None] = Counter()
         """Datagrams by kind."""
         self._server: ServerTransport | None = None
@@ -238,18 +240,23 @@ class ClientCore:
             if self.channels is not None:
                 self.channels.handle_timer(now)
             self._drain(now)
-        if self.srtp is not None and self.ice.selected_path is not None:
+        if self._sends_media:
             self.media.handle_timer(now, now + self._wall_clock_offset)
             self._send_media()
 
     def next_timer(self) -> float | None:
         """Return when the next timer is due, or None."""
         media_at = None
-        if self.srtp is not None and self.ice.selected_path is not None:
+        if self._sends_media:
             media_at = self.media.next_timer()
         if self._control_at is None or (media_at is not None and media_at < self._control_at):
             return media_at
         return self._control_at
+
+    @property
+    def _sends_media(self) -> bool:
+        is_up = self.srtp is not None and self.ice.selected_path is not None
+        return is_up and not self.media_is_elsewhere
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return datagrams with their destinations and forget them."""

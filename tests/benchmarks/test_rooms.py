@@ -1,0 +1,36 @@
+"""The scenario of rooms, for a moment: everything that is sent comes, and is what was sent."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "benchmarks", "rooms", "--rooms", "2", "--publishers", "2"]
+COMMAND += ["--subscribers", "3", "--seconds", "0.5", "--frame-packets", "3"]
+
+
+def test_a_ramp_ends_with_shares_of_the_highest_load(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.json"
+    command = [*COMMAND, "--start", "10", "--highest", "11", "--latency-ms", "5000"]
+    subprocess.run([*command, "--json", str(path)], check=True, timeout=120, cwd=CHECKOUT)
+    result = json.loads(path.read_text())
+    assert list(result["at_share"]) == ["0.50", "0.90", "0.95"]
+    for found in (result["highest"], *result["at_share"].values()):
+        # 0.5 s of 4 publishers with 3 receivers each, 50 packets of audio a second and video.
+        assert found["expected"] >= 0.5 * 4 * 3 * 50 * 0.8
+        assert found["received"] == found["expected"]
+        assert found["latency_ms"]["packets"] == found["received"] / 3
+        assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
+        assert 0 < found["ns_per_forwarded_packet"] <= found["process_ns_per_forwarded_packet"]
+        assert found["complaints"] == []
+
+
+def test_repeats_with_two_plane_threads_measure_one_rate(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.json"
+    command = [*COMMAND, "--start", "10", "--repeats", "2", "--media-threads", "2"]
+    command += ["--suite", "cm"]
+    subprocess.run([*command, "--json", str(path)], check=True, timeout=120, cwd=CHECKOUT)
+    result = json.loads(path.read_text())
+    assert len(result["samples"]["plane"]) == 2
+    assert all(found["received"] == found["expected"] > 0 for found in result["runs"])
