@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,11 +86,12 @@ async def test_a_receiver_that_is_away_is_tried_again(tmp_path: Path) -> None:
         assert event.settled_at is not None
 
 
-async def test_redirects_are_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(tmp_path: Path, status: int) -> None:
     async with running_receiver() as other, running_receiver() as receiver:
 
         async def answer(_: Callback) -> web.Response:
-            return web.Response(status=307, headers={"Location": other.url()})
+            return web.Response(status=status, headers={"Location": other.url()})
 
         receiver.answer = answer
         async with running_webhooks(tmp_path) as h:
@@ -153,6 +156,14 @@ async def test_time_and_body_of_an_answer_are_bounded(tmp_path: Path) -> None:
             await asyncio.sleep(60)
             return web.Response()
 
+        async def dribble(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.02)
+
+        endless.router.add_post("/dribble", dribble)
         endless.router.add_post("/pour", pour)
         endless.router.add_post("/drip", drip)
         runner = web.AppRunner(endless, shutdown_timeout=0.1)
@@ -164,6 +175,9 @@ async def test_time_and_body_of_an_answer_are_bounded(tmp_path: Path) -> None:
             dripped = await h.create(f"http://127.0.0.1:{port}/drip#rc=0&tt=200")
             assert await h.until_settled(poured) == [("room-created", "delivered", 1)]
             assert await h.until_settled(dripped) == [("room-created", "dead", 1)]
+            # The status is all that counts, and that came.
+            dribbled = await h.create(f"http://127.0.0.1:{port}/dribble#tt=300")
+            assert await h.until_settled(dribbled) == [("room-created", "delivered", 1)]
             assert sent < 20_000_000
         finally:
             await runner.cleanup()
@@ -285,6 +299,59 @@ async def test_what_was_not_delivered_is_delivered_by_the_next_run(tmp_path: Pat
         await second.service.complete_room(other)
         settled = await second.until_settled(other)
         assert [name for name, _, _ in settled] == ["room-created", "room-ended"]
+        await stop(second)
+    await store.close()
+
+
+async def test_the_wait_for_the_next_attempt_outlives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_DELAYS", (1.0, 0.02, 0.02))
+    store = await open_store(tmp_path)
+    loop = asyncio.get_running_loop()
+    came: list[float] = []
+    async with running_receiver() as receiver:
+
+        async def answer(_: Callback) -> web.Response:
+            came.append(loop.time())
+            return web.Response(status=503 if len(came) < 3 else 200)
+
+        receiver.answer = answer
+        first = await start(store)
+        sid = await first.create(receiver.url())
+        await receiver.until_events(1)
+        async with asyncio.timeout(10.0):
+            while await first.deliveries(sid) != [("room-created", "pending", 1)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await stop(first)
+        second = await start(store)
+        # Counted on: the second delay comes after the second attempt.
+        assert await second.until_settled(sid) == [("room-created", "delivered", 3)]
+        assert came[1] - came[0] > 0.9
+        await stop(second)
+    await store.close()
+
+
+async def test_an_event_of_yesterday_has_one_more_attempt_and_is_dead(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    async with running_receiver() as receiver:
+
+        async def answer(_: Callback) -> web.Response:
+            return web.Response(status=503)
+
+        receiver.answer = answer
+        first = await start(store)
+        sid = await first.create(receiver.url())
+        await receiver.until_events(2)
+        await stop(first)
+        with closing(sqlite3.connect(tmp_path / "test.sqlite")) as database, database:
+            a_day = 24 * 3600 * 1_000_000
+            database.execute("UPDATE events SET created_at = created_at - ?", [a_day])
+        before = len(receiver.callbacks)
+        second = await start(store)
+        [(name, state, attempts)] = await second.until_settled(sid)
+        assert (name, state, len(receiver.callbacks) - before) == ("room-created", "dead", 1)
+        assert attempts >= 3
         await stop(second)
     await store.close()
 

@@ -229,6 +229,26 @@ async def test_unknown_rooms_and_full_rooms_and_draining(tmp_path: Path, offer: 
         s.service.draining = False
 
 
+async def test_an_identity_that_is_inside_is_refused_where_the_operator_wants_it(
+    tmp_path: Path, offer: str
+) -> None:
+    async with site(tmp_path, duplicate_identity="reject") as s:
+        assert (await s.post("/whip/r1", offer, bearer("alice"))).status == 201
+        refused = await s.post("/whip/r1", offer, bearer("alice"))
+        assert (refused.status, (await refused.json())["code"]) == (409, 53205)
+        assert s.service.participant_count == 1
+
+
+async def test_quotas_hold_for_publishers_too(tmp_path: Path, offer: str) -> None:
+    async with site(tmp_path, room_quota=1, participant_quota=1) as s:
+        assert (await s.post("/whip/r1", offer, bearer("alice"))).status == 201
+        for path, code in (("/whip/r1", 53206), ("/whip/r2", 53206)):
+            refused = await s.post(path, offer, bearer("bob"), identity="bob")
+            assert (refused.status, (await refused.json())["code"]) == (503, code)
+            assert refused.headers["Retry-After"]
+        assert s.service.room_count == 1
+
+
 async def test_a_server_that_is_behind_puts_publishers_off(tmp_path: Path, offer: str) -> None:
     async with site(tmp_path) as s:
         s.service.load.close()
