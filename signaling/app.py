@@ -146,6 +146,7 @@ def room_limits_of(settings: Settings) -> RoomLimits:
         media_region=settings.media_region,
         max_participants_ceiling=settings.max_room_participants,
         legacy_room_types=settings.legacy_room_types,
+        audio_only_rooms=settings.audio_only_rooms,
     )
 
 
@@ -528,11 +529,10 @@ class Server:
         )
         self._stack.push_async_callback(webhooks.close)
         await webhooks.start()
-        if settings.retention_days:
-            keep = timedelta(days=settings.retention_days)
-            retention = Retention(store=store, clock=service.clock, keep=keep)
-            self._stack.push_async_callback(retention.close)
-            retention.start()
+        keep = timedelta(days=settings.retention_days) if settings.retention_days else None
+        retention = Retention(store=store, clock=service.clock, keep=keep)
+        self._stack.push_async_callback(retention.close)
+        retention.start()
         return webhooks
 
     async def _open_certificate(self) -> TlsContexts | None:

@@ -197,6 +197,9 @@ class Settings(BaseSettings):
     legacy_room_types: bool = Field(
         True, description="Whether rooms of the types group-small, peer-to-peer and go can be made."
     )
+    audio_only_rooms: bool = Field(
+        True, description="Whether rooms with AudioOnly=true can be made."
+    )
     max_participants: int = Field(
         0, ge=0, description="Participants in all rooms together; 0: no limit."
     )

@@ -31,6 +31,8 @@ class RoomLimits:
     """Largest MaxParticipants of a group room."""
     legacy_room_types: bool = True
     """Whether types other than ``group`` are accepted."""
+    audio_only_rooms: bool = True
+    """Whether rooms without video are accepted."""
 
 
 def read_room_settings(given: Parameters, limits: RoomLimits) -> RoomSettings:
@@ -45,6 +47,8 @@ def read_room_settings(given: Parameters, limits: RoomLimits) -> RoomSettings:
     audio_only = given.boolean("AudioOnly", False)
     if audio_only and kind != "group":
         raise ApiError.of(ErrorCode.AUDIO_ONLY_NOT_SUPPORTED)
+    if audio_only and not limits.audio_only_rooms:
+        raise ApiError.of(ErrorCode.AUDIO_ONLY_REMOVED)
     record = given.boolean("RecordParticipantsOnConnect", False)
     if record and kind in TYPES_WITHOUT_RECORDING:
         raise ApiError.of(ErrorCode.RECORDING_NOT_SUPPORTED)

@@ -1,6 +1,7 @@
-"""Forgets ended rooms after a time, with everything that belongs to them."""
+"""Forgets, after a time, ended rooms with everything that belongs to them, and what was deleted."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,6 +15,8 @@ INTERVAL = 3600.0
 """Seconds between two looks at what is due."""
 BATCH_SIZE = 100
 """Rooms in one transaction, so that other writes wait only briefly."""
+DELETED_COMPOSITIONS_KEPT = timedelta(days=30)
+"""For which a deleted composition can still be asked for."""
 PAUSE = 0.05
 """Seconds between two transactions."""
 
@@ -26,15 +29,18 @@ class RetentionStore(Protocol):
     async def delete_ended_rooms(self, before: datetime, *, size: int) -> int:
         """Delete the oldest rooms that ended before a time; return how many there were."""
 
+    async def forget_deleted_compositions(self, before: datetime, *, size: int) -> int:
+        """Forget compositions that were deleted before a time; return how many there were."""
+
 
 class Retention:
     """
     Deletes in the background.
 
-    :param keep: How long an ended room is kept.
+    :param keep: How long an ended room is kept; None keeps it for ever.
     """
 
-    def __init__(self, *, store: RetentionStore, clock: Clock, keep: timedelta) -> None:
+    def __init__(self, *, store: RetentionStore, clock: Clock, keep: timedelta | None) -> None:
         self._store = store
         self._clock = clock
         self._keep = keep
@@ -56,12 +62,13 @@ class Retention:
 
         :raises StorageError: if the store fails; what is left is due the next time.
         """
-        before = self._clock.utc_now() - self._keep
-        deleted = 0
-        while count := await self._store.delete_ended_rooms(before, size=BATCH_SIZE):
-            deleted += count
-            await asyncio.sleep(PAUSE)
-        return deleted
+        now = self._clock.utc_now()
+        forget, delete = self._store.forget_deleted_compositions, self._store.delete_ended_rooms
+        await _in_batches(lambda: forget(now - DELETED_COMPOSITIONS_KEPT, size=BATCH_SIZE))
+        keep = self._keep
+        if keep is None:
+            return 0
+        return await _in_batches(lambda: delete(now - keep, size=BATCH_SIZE))
 
     async def _run(self) -> None:
         while True:
@@ -72,3 +79,11 @@ class Retention:
             except StorageError as error:
                 _log.warning("ended rooms could not be deleted", error=str(error))
             await asyncio.sleep(INTERVAL)
+
+
+async def _in_batches(delete: Callable[[], Awaitable[int]]) -> int:
+    deleted = 0
+    while count := await delete():
+        deleted += count
+        await asyncio.sleep(PAUSE)
+    return deleted

@@ -187,6 +187,25 @@ class MediaQueries(SqlQueries):
             deleted_at=at,
         )
 
+    async def forget_deleted_compositions(self, before: datetime, *, size: int) -> int:
+        """
+        Forget compositions that were deleted before a time.
+
+        :param size: Largest number, which bounds how long other writes wait.
+        :return: How many there were.
+        """
+        query = (
+            select(compositions.c.sid)
+            .where(compositions.c.account_sid == self._account_sid)
+            .where(compositions.c.status == "deleted", compositions.c.deleted_at < before)
+            .limit(size)
+        )
+        sids = [row["sid"] for row in await self._all(query)]
+        if sids:
+            async with self._transaction() as connection:
+                await connection.execute(delete(compositions).where(compositions.c.sid.in_(sids)))
+        return len(sids)
+
     async def _change_composition(
         self, *where: ColumnElement[bool], told: Sequence[EventRecord] = (), **values: object
     ) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.signaling.edge.site import KEY, basic, running
 
-from .support import Receiver, running_receiver
+from .support import Callback, Receiver, running_receiver
 
 DEADLINE = 15.0
 
@@ -65,3 +66,32 @@ async def test_this_machine_is_called_where_that_is_allowed(
         other = await delivery(http, url, spellings(receiver)[1] + "#rc=0")
         assert ("may not be called" in (other["error"] or "")) is ("dev" not in settings)
         assert len(receiver.callbacks) == 1 + (other["status"] == "delivered")
+
+
+async def test_a_room_can_be_fetched_while_its_events_are_told(tmp_path: Path) -> None:
+    async with (
+        running_receiver() as receiver,
+        running(tmp_path, dev=True) as (_, url),
+        aiohttp.ClientSession(headers=basic(KEY)) as http,
+    ):
+        seen: list[tuple[str, str, int | None]] = []
+
+        async def answer(callback: Callback) -> web.Response:
+            async with http.get(f"{url}/v1/Rooms/{callback.parameters['RoomSid']}") as fetched:
+                assert fetched.status == 200
+                room = await fetched.json()
+            seen.append((callback.event, room["status"], room["duration"]))
+            return web.Response()
+
+        receiver.answer = answer
+        form = {"StatusCallback": receiver.url()}
+        async with http.post(f"{url}/v1/Rooms", data=form) as made:
+            path = f"{url}/v1/Rooms/{(await made.json())['sid']}"
+        await receiver.until_events(1)
+        async with http.post(path, data={"Status": "completed"}) as ended:
+            assert ended.status == 202
+        async with asyncio.timeout(DEADLINE):
+            while len(seen) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert [event for event, *_ in seen] == ["room-created", "room-ended"]
+        assert seen[1][1:] == ("completed", 0)
