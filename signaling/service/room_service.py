@@ -450,7 +450,9 @@ class RoomService:
         name = settings.unique_name if settings.unique_name is not None else sid
         if name in self._sid_by_name or name in self._creating:
             raise ApiError.of(ErrorCode.ROOM_EXISTS)
-        self._occupancy.check_room(len(self._live) + len(self._creating))
+        # One that was just made is still among those in the making, for a moment.
+        unborn = sum(name not in self._sid_by_name for name in self._creating)
+        self._occupancy.check_room(len(self._live) + unborn)
         at = self.clock.utc_now()
         if recording_rules is None and settings.record_participants_on_connect:
             recording_rules = INCLUDE_ALL
