@@ -1,4 +1,8 @@
-"""One whole server for the REST tests: real media node, real SQLite, HTTP on a port of its own."""
+"""
+A whole server for the REST tests on each database: real media node, HTTP on a port of its own.
+
+What a module has to do with the store runs over SQLite and over PostgreSQL, the others over SQLite.
+"""
 
 import asyncio
 import random
@@ -16,8 +20,11 @@ from signaling.auth.account import Account, make_account
 from signaling.config import Settings, load_settings
 from signaling.service import RoomService
 from signaling.storage.sql_store import SqlStore
+from tests.support.postgres import PostgresServer
 
 T = TypeVar("T")
+STORELESS = {"test_transport", "test_traversal_tokens", "test_quotas"}
+"""Modules whose tests ask little or nothing of the store."""
 
 
 class RunningServer:
@@ -57,20 +64,30 @@ class RunningServer:
         self.loop.close()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the databases of each test."""
+    if "server" in metafunc.fixturenames:
+        stored = metafunc.module.__name__.rpartition(".")[2] not in STORELESS
+        kinds = ["sqlite", "postgresql"] if stored else ["sqlite"]
+        metafunc.parametrize("server", kinds, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    running = RunningServer(
-        load_settings(
-            {
-                "http_port": 0,
-                "media_host": "127.0.0.1",
-                "media_port": 0,
-                "media_threads": 1,
-                "metrics_bind": "off",
-                "data_dir": tmp_path_factory.mktemp("rest"),
-            }
-        )
-    )
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    given = {
+        "http_port": 0,
+        "media_host": "127.0.0.1",
+        "media_port": 0,
+        "media_threads": 1,
+        "metrics_bind": "off",
+        "data_dir": tmp_path_factory.mktemp("rest"),
+    }
+    if request.param == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        given["database_url"] = postgres.url(asyncio.run(postgres.create_database()))
+    running = RunningServer(load_settings(given))
     yield running
     running.close()
 
