@@ -56,7 +56,8 @@ from router.peer.transport import (
     TransportConnected,
     TransportFailed,
 )
-from router.plane.shard import PlaneCapacity, PlaneShard, PlaneShards
+from router.plane.copies import SourceCopies
+from router.plane.shard import SPREAD_PEERS, PlaneCapacity, PlaneShard, PlaneShards
 from router.sdp.codecs import DEFAULT_VIDEO_CODECS
 from router.sdp.config import LocalTransport, NegotiationConfig
 
@@ -80,6 +81,8 @@ class MediaNodeConfig:
     port: int = 8443
     """UDP port of the first thread; thread i uses ``port + i``; 0 lets the kernel choose."""
     threads: int = 1
+    spread_peers: int = SPREAD_PEERS
+    """Peers of one group on one thread, beyond which others go to another one; 0: no limit."""
     addresses: tuple[str, ...] = ("127.0.0.1",)
     """Addresses announced as ICE candidates, IPv4 and IPv6, preferred first."""
     announced_port: int = 0
@@ -112,7 +115,23 @@ class _SourceState:
     """None for data."""
     parameters: ChannelParameters | None = None
     """Reliability of a data channel; None for media."""
+    copies: SourceCopies | None = None
+    """None for data."""
     subscribers: set[PeerId] = field(default_factory=set)
+
+    def add_subscriber(self, peer: "_Peer") -> None:
+        """Note a subscriber; a second time changes nothing."""
+        if peer.peer_id not in self.subscribers:
+            self.subscribers.add(peer.peer_id)
+            if self.copies is not None:
+                self.copies.joined(peer.connection.shard)
+
+    def drop_subscriber(self, peer: "_Peer") -> None:
+        """Forget a subscriber; a second time changes nothing."""
+        if peer.peer_id in self.subscribers:
+            self.subscribers.remove(peer.peer_id)
+            if self.copies is not None:
+                self.copies.left(peer.connection.shard)
 
 
 @dataclass(slots=True)
@@ -126,6 +145,15 @@ class _Peer:
     data_labels: dict[SourceId, str] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
     deadline: float | None = None
+
+
+def _log_shedding(shard: PlaneShard, *, shed: bool) -> None:
+    if shed:
+        logger.warning(
+            "data plane %d cannot keep up: some subscribers are sent less video", shard.index
+        )
+    else:
+        logger.info("data plane %d keeps up again: all video is sent", shard.index)
 
 
 class MediaNode:
@@ -170,6 +198,7 @@ class MediaNode:
         config = self._config
         self._shards = PlaneShards(
             count=config.threads,
+            spread_peers=config.spread_peers,
             address=config.bind_address,
             base_port=config.port,
             receive_buffer=config.receive_buffer,
@@ -267,7 +296,7 @@ class MediaNode:
         assert self._shards is not None
         self._shards.release(connection.shard, peer.group)
         for source_id in peer.subscriptions:
-            self._sources[source_id].subscribers.discard(peer_id)
+            self._sources[source_id].drop_subscriber(peer)
         for state in list(peer.sources.values()):
             self._remove_source(state)
 
@@ -329,10 +358,11 @@ class MediaNode:
         state = self._sources.get(source_id)
         if state is None or state.owner is peer or state.owner.group != peer.group:
             raise LocalProtocolError(f"peer {peer_id} cannot subscribe to source {source_id}")
-        if state.owner.connection.shard is not peer.connection.shard:
-            raise DataPlaneError(f"the data plane of peer {peer_id} has stopped")
+        for concerned in (state.owner, peer):
+            if concerned.connection.shard.failure is not None:
+                raise DataPlaneError(f"the data plane of peer {concerned.peer_id} has stopped")
         peer.subscriptions.add(source_id)
-        state.subscribers.add(peer_id)
+        state.add_subscriber(peer)
         receiver_id: str | None
         if state.parameters is not None:
             receiver_id = self._attach_data(peer, state)
@@ -342,11 +372,11 @@ class MediaNode:
             )
             try:
                 if slot is not None:
-                    self._point(slot, state)
+                    self._point(peer, slot, state)
             except DataPlaneError:
                 peer.connection.slots.release(source_id)
                 peer.subscriptions.discard(source_id)
-                state.subscribers.discard(peer_id)
+                state.drop_subscriber(peer)
                 raise
             receiver_id = slot.receiver_id if slot is not None else None
         self._pump(peer)
@@ -408,6 +438,10 @@ class MediaNode:
                 total[name] = total.get(name, 0) + value
         return total
 
+    def loads(self) -> tuple[float, ...]:
+        """Return for each plane the share of the last half second in which it had work, 0 to 1."""
+        return tuple(shard.plane.load() for shard in self._shards or ())
+
     def occupancy(self) -> dict[str, int]:
         """Return how many ids of each kind are in use: what a leak would make grow."""
         shards = list(self._shards or ())
@@ -458,6 +492,9 @@ class MediaNode:
         for event in shard.plane.next_events(EVENTS_PER_WAKE):
             kind, identifier = event[:2]
             if kind in _UNUSED_EVENTS:
+                continue
+            if kind == fastpath.EVENT_SHED:
+                _log_shedding(shard, shed=identifier > 0)
                 continue
             if kind == fastpath.EVENT_STREAM_STARTED:
                 identifier = shard.stream_transports.get(identifier, 0)
@@ -598,7 +635,8 @@ class MediaNode:
             if state is not None:
                 self._remove_source(state)
         for media in added:
-            self._add_source(_SourceState(media.source, peer, media=media))
+            copies = SourceCopies(peer.connection.shard, video=media.source.kind is MediaKind.VIDEO)
+            self._add_source(_SourceState(media.source, peer, media=media, copies=copies))
         for media in restreamed:
             state = peer.sources.get(media.source.source_id)
             if state is None:
@@ -607,15 +645,16 @@ class MediaNode:
                 subscriber = self._peers[subscriber_id]
                 slot = subscriber.connection.slots.of_source(media.source.source_id)
                 if slot is not None:
-                    self._guarded(subscriber, self._point, slot, state)
+                    self._guarded(subscriber, self._point, subscriber, slot, state)
 
-    def _point(self, slot: SlotState, state: _SourceState) -> None:
+    def _point(self, peer: _Peer, slot: SlotState, state: _SourceState) -> None:
         assert state.media is not None
+        assert state.copies is not None
+        shard = peer.connection.shard
         stream = state.media.preferred
-        stream_id = stream.stream_id if stream is not None else 0
+        stream_id = state.copies.stream_on(shard, stream.stream_id if stream is not None else 0)
         if slot.stream_id == stream_id:
             return  # To bind again would wait for a key frame again.
-        shard = state.owner.connection.shard
         shard.command(shard.plane.bind_slot(slot.slot_id, stream_id))
         slot.stream_id = stream_id
 
@@ -624,7 +663,7 @@ class MediaNode:
             slot = peer.connection.slots.request(binding)
             if slot is None:
                 continue
-            self._point(slot, self._sources[binding.source_id])
+            self._point(peer, slot, self._sources[binding.source_id])
             self._emit(
                 ReceiverAssigned(
                     peer_id=peer.peer_id,
@@ -657,7 +696,7 @@ class MediaNode:
         peer.subscriptions.discard(source_id)
         state = self._sources.get(source_id)
         if state is not None:
-            state.subscribers.discard(peer.peer_id)
+            state.drop_subscriber(peer)
         label = peer.data_labels.pop(source_id, None)
         if label is not None:
             peer.connection.transport.close_channel(label, monotonic())

@@ -108,6 +108,7 @@ def media_config_of(settings: Settings) -> MediaNodeConfig:
         bind_address=host,
         port=settings.media_port,
         threads=settings.media_threads or max(1, (os.cpu_count() or 1) // 2),
+        spread_peers=settings.media_spread_participants,
         addresses=settings.media_addresses or _announced(settings, ipv6=ipv6),
         announced_port=settings.media_announced_port,
         receive_buffer=settings.media_buffer_bytes,
@@ -312,6 +313,7 @@ class Server:
                 service=service,
                 counters=node.counters,
                 media_failed=lambda: node.failure is not None,
+                loads=node.loads,
                 refusals=lambda: {**limits.refusals, "connection": self._gate.refused},
             )
         )

@@ -128,6 +128,12 @@ class Settings(BaseSettings):
     media_threads: int = Field(
         0, ge=0, le=256, description="Data plane threads; 0: one for every two processors."
     )
+    media_spread_participants: int = Field(
+        100,
+        ge=0,
+        description="Participants of one room on one data plane thread, beyond which newcomers go "
+        "to another thread; from ten on they do so too while the thread is busy. 0: no limit.",
+    )
     media_addresses: Names = Field(
         (),
         description="Addresses announced to clients, IPv4 and IPv6, preferred first, with commas "

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from router._fastpath.ring cimport ring
+
 
 cdef enum:
     COMMAND_DEFINE_CODEC = 1
@@ -18,6 +20,10 @@ cdef enum:
     COMMAND_REMOVE_SLOT = 12
     COMMAND_REQUEST_KEY_FRAME = 13
     COMMAND_SET_STREAM_RTX = 14
+    COMMAND_ADD_LINK = 15
+    COMMAND_ADD_COPY = 16
+    COMMAND_COPY_STREAM = 17
+    COMMAND_SET_STREAM_LOWER = 18
 
     COMMAND_DATA_MAX = 2000
     UFRAG_MAX = 32          # bytes; RFC 8445 allows 256, ours are shorter
@@ -77,6 +83,19 @@ cdef struct datagram_command:
     uint8_t data[COMMAND_DATA_MAX]
 
 
+# Borrowed for the life of the plane; see plane_link.
+cdef struct link_command:
+    ring *incoming
+    ring *outgoing
+    ring *bell
+
+
+cdef struct copy_command:
+    uint32_t stream_id      # at the other plane: what is copied, or the copy; 0 for none
+    uint8_t link
+    uint8_t video
+
+
 cdef union command_body:
     codec_command codec
     credentials_command credentials
@@ -84,6 +103,8 @@ cdef union command_body:
     negotiated configuration
     rtp_endpoint_command endpoint
     datagram_command datagram
+    link_command link
+    copy_command copy
     uint32_t stream_id
 
 

@@ -11,11 +11,14 @@ from router._fastpath.binding cimport (
     selected_path,
 )
 from router._fastpath.command cimport (
+    COMMAND_ADD_COPY,
+    COMMAND_ADD_LINK,
     COMMAND_ADD_SLOT,
     COMMAND_ADD_STREAM,
     COMMAND_ADD_TRANSPORT,
     COMMAND_BIND_SLOT,
     COMMAND_CONFIGURE_TRANSPORT,
+    COMMAND_COPY_STREAM,
     COMMAND_DEFINE_CODEC,
     COMMAND_REMOVE_SLOT,
     COMMAND_REMOVE_STREAM,
@@ -24,9 +27,11 @@ from router._fastpath.command cimport (
     COMMAND_RESTART_TRANSPORT,
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
+    COMMAND_SET_STREAM_LOWER,
     COMMAND_SET_STREAM_RTX,
     NO_PAYLOAD_TYPE,
     credentials_command,
+    link_command,
     plane_command,
     rtp_endpoint_command,
 )
@@ -40,7 +45,12 @@ from router._fastpath.counters cimport (
 from router._fastpath.deadlines cimport NEVER_US
 from router._fastpath.fanout cimport fanout_run
 from router._fastpath.header_plan cimport MASK_MIXED, sending_kinds
-from router._fastpath.keyframe cimport key_frame_request, key_frames_for_subscriber
+from router._fastpath.keyframe cimport (
+    key_frame_request,
+    key_frames_for_subscriber,
+    slots_restart,
+)
+from router._fastpath.link cimport copies_restart, copy_set
 from router._fastpath.loss cimport loss_init
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
 from router._fastpath.reports cimport REPORT_INTERVAL_US, send_bye, transport_rearm
@@ -52,9 +62,11 @@ from router._fastpath.rtp cimport (
     KIND_RID,
 )
 from router._fastpath.sequence cimport sequence_resume, sequence_window
+from router._fastpath.shedding cimport shedding_forget, shedding_stream_ends
 from router._fastpath.skips cimport skips_init
 from router._fastpath.srtp cimport srtp_session_init
 from router._fastpath.state cimport (
+    LINKS_MAX,
     inbound_stream,
     keys_free,
     known_ssrc,
@@ -102,10 +114,11 @@ cdef enum:
     REFUSED = 2
 
 
-cdef void commands_run(plane_state *p, int64_t now_us) noexcept nogil:
+cdef void commands_run(plane_state *p, int64_t now_us, int limit) noexcept nogil:
     cdef plane_command *command
     cdef int outcome
-    while True:
+    cdef int _done
+    for _done in range(limit):
         command = <plane_command *>ring_peek(p.commands)
         if command == NULL:
             break
@@ -146,6 +159,23 @@ cdef int _run(plane_state *p, plane_command *command, int64_t now_us) noexcept n
     if command.kind == COMMAND_SET_STREAM_RTX:
         s = stream_of(p, command.id)
         return STALE if s == NULL else _set_rtx(p, s, command.body.endpoint.rtx_ssrc)
+    if command.kind == COMMAND_SET_STREAM_LOWER:
+        s = stream_of(p, command.id)
+        if s == NULL:
+            return STALE
+        s.lower = command.body.stream_id
+        return DONE
+    if command.kind == COMMAND_ADD_LINK:
+        return _add_link(p, &command.body.link)
+    if command.kind == COMMAND_ADD_COPY:
+        return _add_copy(p, command)
+    if command.kind == COMMAND_COPY_STREAM:
+        s = stream_of(p, command.id)
+        if s == NULL:
+            return STALE
+        return REFUSED if copy_set(
+            p, s, command.body.copy.link, command.body.copy.stream_id
+        ) else DONE
     if command.kind == COMMAND_ADD_SLOT:
         return _add_slot(p, command, now_us)
     if command.kind == COMMAND_BIND_SLOT:
@@ -206,6 +236,7 @@ cdef int _add_transport(
         return REFUSED
     t.used = True
     p.used_transports += 1
+    p.transports_end = max(p.transports_end, (command.id & 0xFFFF) + 1)
     return DONE
 
 
@@ -252,7 +283,8 @@ cdef void _forget_indices(plane_state *p, transport *t, int64_t now_us) noexcept
         loss_init(&s.losses)
         skips_init(&s.skips)
         store_clear(&s.store)
-        _restart_bound(p, s, now_us)
+        copies_restart(s)
+        slots_restart(p, s, now_us)
     index = t.first_slot
     while index >= 0:
         slot = &p.slots[index]
@@ -261,18 +293,6 @@ cdef void _forget_indices(plane_state *p, transport *t, int64_t now_us) noexcept
         slot.highest_index &= 0x3FFF
         slot.rtx_index &= 0x3FFF
         slot.resend_floor = 0
-
-
-# The stream's numbers begin anew. Its slots may not add what they added so far: the sums would be
-# indices that were sealed before, under the subscribers' keys, which did not change.
-cdef void _restart_bound(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
-    cdef int32_t index = s.first_slot
-    s.sr_known = False
-    while index >= 0:
-        p.slots[index].started = False
-        index = p.slots[index].next_bound
-    if s.slots:
-        key_frame_request(p, s, now_us)
 
 
 cdef uint32_t _slot_mask(const transport *t, const outbound_slot *slot) noexcept nogil:
@@ -415,6 +435,27 @@ cdef void _retire_window(
         retire_ssrc(&keys.inbound_retired, ssrc, window.highest)
 
 
+# Returns 0, or -1 without memory.
+cdef int _init_stream(
+    inbound_stream *s, uint32_t id, uint32_t transport_index, bint video
+) noexcept nogil:
+    memset(s, 0, sizeof(inbound_stream))
+    if video:
+        if store_init(&s.store, VIDEO_STORE_PACKETS, VIDEO_STORE_BYTES):
+            return -1
+    elif store_init(&s.store, AUDIO_STORE_PACKETS, AUDIO_STORE_BYTES):
+        return -1
+    s.used = True
+    s.id = id
+    s.video = video
+    s.transport = transport_index
+    s.first_slot = -1
+    s.pli_sent_at_us = -1
+    loss_init(&s.losses)
+    skips_init(&s.skips)
+    return 0
+
+
 cdef int _add_stream(
     plane_state *p, const plane_command *command, int64_t now_us
 ) noexcept nogil:
@@ -422,38 +463,50 @@ cdef int _add_stream(
     cdef transport *t = transport_of(p, given.transport_id)
     cdef inbound_stream *s = &p.streams[command.id & 0xFFFF]
     cdef uint32_t transport_index
-    cdef int failed
     if t == NULL:
         return STALE
     if command.id & 0xFFFF >= p.max_streams or s.used or command.id == 0:
         return REFUSED
-    memset(s, 0, sizeof(inbound_stream))
     transport_index = <uint32_t>(t - p.transports)
-    if given.video:
-        failed = store_init(&s.store, VIDEO_STORE_PACKETS, VIDEO_STORE_BYTES)
-    else:
-        failed = store_init(&s.store, AUDIO_STORE_PACKETS, AUDIO_STORE_BYTES)
-    if failed:
+    if _init_stream(s, command.id, transport_index, given.video):
         return REFUSED
     if _enter_ssrcs(
         p, False, transport_index, given.ssrc, given.rtx_ssrc, command.id & 0xFFFF
     ):
+        s.used = False
         store_free(&s.store)
         return REFUSED
-    s.used = True
-    s.id = command.id
-    s.video = given.video
-    s.transport = transport_index
     s.ssrc = given.ssrc
     s.rtx_ssrc = given.rtx_ssrc
-    s.first_slot = -1
-    s.pli_sent_at_us = -1
-    loss_init(&s.losses)
-    skips_init(&s.skips)
     _resume_window(&s.media, t.keys, s.ssrc)
     if s.rtx_ssrc:
         _resume_window(&s.redundancy, t.keys, s.rtx_ssrc)
     link_stream(p, s, t)
+    return DONE
+
+
+cdef int _add_link(plane_state *p, const link_command *given) noexcept nogil:
+    if p.link_count == LINKS_MAX:
+        return REFUSED
+    p.links[p.link_count].incoming = given.incoming
+    p.links[p.link_count].outgoing = given.outgoing
+    p.links[p.link_count].bell = given.bell
+    p.links[p.link_count].unrung = False
+    p.link_count += 1
+    return DONE
+
+
+cdef int _add_copy(plane_state *p, const plane_command *command) noexcept nogil:
+    cdef inbound_stream *s = &p.streams[command.id & 0xFFFF]
+    cdef bint video = command.body.copy.video
+    if command.id & 0xFFFF >= p.max_streams or s.used or command.body.copy.link >= p.link_count:
+        return REFUSED
+    if _init_stream(s, command.id, p.max_transports, video):
+        return REFUSED
+    s.is_copy = True
+    s.link = command.body.copy.link
+    s.origin = command.body.copy.stream_id
+    link_stream(p, s, &p.transports[p.max_transports])
     return DONE
 
 
@@ -478,15 +531,18 @@ cdef int _set_rtx(plane_state *p, inbound_stream *s, uint32_t rtx_ssrc) noexcept
 cdef void _remove_stream(plane_state *p, inbound_stream *s, int64_t now_us) noexcept nogil:
     cdef transport *t = &p.transports[s.transport]
     cdef outbound_slot *slot
+    shedding_stream_ends(p, s, now_us)
     while s.first_slot >= 0:
         slot = &p.slots[s.first_slot]
+        shedding_forget(p, slot)
         unlink_bound(p, slot)
         slot.started = False
     output_flush(&p.out)    # packets that wait to be sealed borrow the store's bytes
-    _forget_ssrcs(p, False, s.transport, s.ssrc, s.rtx_ssrc)
-    # If it is added again, its roll-over counters go on.
-    _retire_window(&s.media, t.keys, s.ssrc)
-    _retire_window(&s.redundancy, t.keys, s.rtx_ssrc)
+    if not s.is_copy:
+        _forget_ssrcs(p, False, s.transport, s.ssrc, s.rtx_ssrc)
+        # If it is added again, its roll-over counters go on.
+        _retire_window(&s.media, t.keys, s.ssrc)
+        _retire_window(&s.redundancy, t.keys, s.rtx_ssrc)
     unlink_stream(p, s)
     store_free(&s.store)
     s.used = False
@@ -563,6 +619,7 @@ cdef int _bind_slot(
         return STALE
     if command.body.stream_id:
         s = stream_of(p, command.body.stream_id)
+    shedding_forget(p, slot)
     unlink_bound(p, slot)
     slot.started = slot.announced = False
     if command.body.stream_id == 0:
@@ -577,6 +634,7 @@ cdef int _bind_slot(
 cdef void _remove_slot(plane_state *p, outbound_slot *slot, int64_t now_us) noexcept nogil:
     cdef transport *t = &p.transports[slot.transport]
     send_bye(p, slot)
+    shedding_forget(p, slot)
     unlink_bound(p, slot)
     _forget_ssrcs(p, True, slot.transport, slot.ssrc, slot.rtx_ssrc)
     if t.keys != NULL and (slot.ever_sent or slot.resumed):

@@ -13,6 +13,7 @@ cdef enum:
     EVENT_KIND_STREAM_STARTED = 5
     EVENT_KIND_BYE = 6
     EVENT_KIND_SLOT_STARTED = 7
+    EVENT_KIND_SHED = 8
 
     EVENT_DATA_MAX = 1984
     EVENT_ID_MAX = 32       # bytes of a mid or rid

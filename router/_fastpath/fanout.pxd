@@ -21,5 +21,5 @@ cdef void fanout_add(
     plane_state *p, inbound_stream *s, stored_packet *packet, int64_t now_us
 ) noexcept nogil
 
-# Forward all that is gathered. The output is not flushed.
+# Forward all that is gathered, audio first. The output is not flushed.
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil

@@ -9,6 +9,7 @@ from router._fastpath.counters cimport (
     COUNT_RTP_BYTES_OUT,
     COUNT_RTP_HEADER_TOO_LONG,
     COUNT_RTP_OUT,
+    COUNT_RTP_SHED,
     COUNT_RTP_UNMAPPED_PAYLOAD,
 )
 from router._fastpath.deadlines cimport deadlines_advance
@@ -44,6 +45,7 @@ from router._fastpath.sequence cimport SEQUENCE_END
 from router._fastpath.srtp cimport srtp_session, srtp_tag_length
 from router._fastpath.state cimport (
     PENDING_MAX,
+    SHED_OFF,
     STREAM_PENDING_MAX,
     count,
     ntp_at,
@@ -103,7 +105,7 @@ cdef void fanout_add(
     s.pending_bytes += <uint32_t>packet.length + STORE_PADDING_MAX
 
 
-cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
+cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
     cdef packet_run run
     cdef stored_packet *packet
     cdef inbound_stream *s
@@ -113,8 +115,8 @@ cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
     for first in range(p.pending_count):
         s = &p.streams[p.pending[first].stream]
         waiting = s.pending
-        if waiting == 0:
-            continue    # went out with an earlier packet of its stream
+        if waiting == 0 or s.video != video:
+            continue    # went out with an earlier packet of its stream, or is not asked for
         run.number = 0
         i = first
         while waiting:
@@ -132,6 +134,11 @@ cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
         s.pending = s.pending_bytes = 0
         if run.number:
             _forward(p, s, &run, now_us)
+
+
+cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
+    _run_kind(p, False, now_us)     # audio goes first
+    _run_kind(p, True, now_us)
     p.pending_count = 0
 
 
@@ -399,6 +406,9 @@ cdef void _forward(
         at = slot.next_bound
         t = &p.transports[slot.transport]
         if not t.has_keys or t.selected < 0:
+            continue
+        if slot.shed == SHED_OFF:
+            p.counts[COUNT_RTP_SHED] += <uint64_t>run.number
             continue
         if slot.highest_index >= SEQUENCE_END - (SLOT_GAP_MAX + 1) * STREAM_PENDING_MAX:
             count(p, COUNT_INDICES_EXHAUSTED)

@@ -27,6 +27,7 @@ from router._fastpath.event cimport (
 )
 from router._fastpath.fanout cimport fanout_add
 from router._fastpath.keyframe cimport key_frame_arrived, key_frame_request
+from router._fastpath.link cimport copies_send
 from router._fastpath.loss cimport loss_note_arrival, loss_note_gap
 from router._fastpath.payload cimport payload_parse, payload_view
 from router._fastpath.reception cimport reception_note
@@ -250,7 +251,7 @@ cdef void _note_gap(
     restarted = loss_note_gap(&s.losses, highest + 1, ext_seq - 1, now_us)
     p.counts[COUNT_RTP_GIVEN_UP] += s.losses.given_up - given_up
     if restarted:
-        if s.slots:
+        if s.slots or s.copy_count:
             key_frame_request(p, s, now_us)
     deadlines_advance(&p.timers, s.transport, s.losses.next_at_us)
 
@@ -307,5 +308,7 @@ cdef void _take(
     packet = store_put(&s.store, skips_number(&s.skips, ext_seq), view)
     packet.payload = payload
     packet.codec = codec
+    if s.copy_count:
+        copies_send(p, s, packet)
     if s.slots:
         fanout_add(p, s, packet, now_us)

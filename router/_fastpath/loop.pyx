@@ -6,21 +6,25 @@ packets and there is time, the thread sleeps on to the next half millisecond and
 come by then into the same fan-out. Under load batches form by themselves, and it forwards at once.
 """
 
+from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
-from router._fastpath.commands cimport commands_run
+from router._fastpath.commands cimport ALL_COMMANDS, commands_run
 from router._fastpath.core cimport core_finish, core_receive, core_timer
 from router._fastpath.counters cimport COUNT_WAKEUPS
 from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.errors cimport FP_OK
+from router._fastpath.link cimport links_wait
+from router._fastpath.link_receive cimport links_receive
 from router._fastpath.ring cimport ring_sleep, ring_wake
+from router._fastpath.shedding cimport LOAD_WINDOW_US, load_window, shedding_look
 from router._fastpath.state cimport count
-from router._fastpath.udp cimport UDP_BATCH, datagram, udp_receive
+from router._fastpath.udp cimport UDP_BATCH, datagram, udp_queue, udp_receive
 
 cdef enum:
     GATHER_TICK_US = 500
     GATHER_BELOW_PACKETS = 4
-    LOAD_WINDOW_US = 20000
+    COMMANDS_PER_WAKE = 32      # so that a rush of joins does not hold up media
     DRAIN_ROUNDS = 4            # so that a flood of input cannot starve timers and commands
     LONGEST_SLEEP_US = 1000000
 
@@ -43,7 +47,7 @@ cdef extern from "<time.h>" nogil:
 
 cdef struct load_meter:
     int64_t window_at_us
-    int64_t busy_us
+    load_window window
     bint high               # more than 70 % of the last window was busy
 
 
@@ -60,14 +64,22 @@ cdef int64_t wall_offset_us() noexcept nogil:
 
 
 cdef void _meter(
-    load_meter *meter, int64_t woke_at_us, int64_t now_us, uint64_t *busy_us
+    plane_state *p, load_meter *meter, const udp_socket *socket, int64_t woke_at_us,
+    int64_t now_us, uint64_t *busy_us
 ) noexcept nogil:
-    meter.busy_us += now_us - woke_at_us
+    cdef load_window *window = &meter.window
+    window.busy_us += now_us - woke_at_us
     busy_us[0] += <uint64_t>(now_us - woke_at_us)
-    if now_us - meter.window_at_us >= LOAD_WINDOW_US:
-        meter.high = 10 * meter.busy_us > 7 * (now_us - meter.window_at_us)
-        meter.window_at_us = now_us
-        meter.busy_us = 0
+    window.length_us = now_us - meter.window_at_us
+    if window.length_us < LOAD_WINDOW_US:
+        return
+    meter.high = 10 * window.busy_us > 7 * window.length_us
+    if meter.high:
+        udp_queue(socket, &window.queued, &window.room, &window.drops)
+    shedding_look(p, window, now_us)
+    meter.window_at_us = now_us
+    window.busy_us = 0
+    window.emptied = False
 
 
 # Sleep until the next tick; ticks are shared by all wake-ups.
@@ -126,16 +138,19 @@ cdef int loop_run(
     cdef int64_t woke_at_us = monotonic_us()
     cdef int64_t now_us = woke_at_us
     cdef bint full = False
+    cdef int crossed
     cdef int taken
     cdef int more
     meter.window_at_us = now_us
-    meter.busy_us = 0
+    memset(&meter.window, 0, sizeof(load_window))
     meter.high = False
     while not stopping[0]:
-        commands_run(p, now_us)
+        commands_run(p, now_us, COMMANDS_PER_WAKE)
+        crossed = links_receive(p, now_us)
         taken = _drain(p, socket, batch, now_us, &full)
-        if 0 < taken < GATHER_BELOW_PACKETS and not meter.high and p.pending_count:
-            _meter(&meter, woke_at_us, monotonic_us(), busy_us)
+        # What crossed was gathered by the plane that it came from.
+        if 0 < taken < GATHER_BELOW_PACKETS and not (meter.high or crossed) and p.pending_count:
+            _meter(p, &meter, socket, woke_at_us, monotonic_us(), busy_us)
             _sleep_to_tick(now_us)
             now_us = woke_at_us = monotonic_us()
             more = _drain(p, socket, batch, now_us, &full)
@@ -145,17 +160,18 @@ cdef int loop_run(
         core_timer(p, now_us)
         core_finish(p, now_us)
         now_us = monotonic_us()
-        _meter(&meter, woke_at_us, now_us, busy_us)
+        meter.window.emptied |= not full
+        _meter(p, &meter, socket, woke_at_us, now_us, busy_us)
         woke_at_us = now_us
         if full or deadlines_next(&p.timers) <= now_us:
             continue
-        if ring_sleep(p.commands):
+        if ring_sleep(p.commands) and not links_wait(p):
             if stopping[0]:
                 break
             _sleep(p, socket, now_us)
             count(p, COUNT_WAKEUPS)
         ring_wake(p.commands)
         now_us = woke_at_us = monotonic_us()
-    commands_run(p, now_us)     # a BYE given just before the end still goes out
+    commands_run(p, now_us, ALL_COMMANDS)   # a BYE given just before the end still goes out
     core_finish(p, now_us)
     return FP_OK

@@ -22,6 +22,7 @@ EVENT_CONSENT_LOST: int  # (EVENT_CONSENT_LOST, transport_id, at_us)
 EVENT_STREAM_STARTED: int  # (EVENT_STREAM_STARTED, stream_id, at_us): its first valid packet
 EVENT_BYE: int  # (EVENT_BYE, stream_id, at_us)
 EVENT_SLOT_STARTED: int  # (EVENT_SLOT_STARTED, slot_id, at_us): first packet after a bind
+EVENT_SHED: int  # (EVENT_SHED, slots, at_us): overload sheds the first slots, or 0: none any more
 
 EXTENSION_MID: int
 EXTENSION_RID: int
@@ -155,6 +156,8 @@ class DataPlane:
         Give a stream an RTX SSRC that was learned later (an EVENT_SSRC whose payload type is RTX,
         with ``repaired_rid``); 0 takes it away.
         """
+    def set_stream_lower(self, stream_id: int, lower_id: int) -> bool:
+        """Name the next lower rendition of the same source, to fall back to; 0 for none."""
     def remove_stream(self, stream_id: int) -> bool: ...
     def add_slot(
         self, slot_id: int, transport_id: int, ssrc: int, rtx_ssrc: int, *, video: bool
@@ -170,7 +173,31 @@ class DataPlane:
     def remove_slot(self, slot_id: int) -> bool: ...
     def request_key_frame(self, stream_id: int) -> bool: ...
 
+    # Several planes: streams whose subscribers are on another plane.
+    def link(self, other: DataPlane) -> bool:
+        """
+        Let streams of either plane have copies on the other; a second call does nothing.
+
+        It takes some megabytes. Close neither plane while the other one runs.
+        """
+    def add_copy(
+        self, stream_id: int, other: DataPlane, other_stream_id: int, *, video: bool
+    ) -> bool:
+        """
+        Add a stream whose packets another plane sends: slots can be bound to it as to any other.
+
+        It ends with ``remove_stream``; a peer that goes away does not take it along.
+        """
+    def copy_stream(self, stream_id: int, other: DataPlane, copy_id: int) -> bool:
+        """
+        Send the stream's packets to its copy on another plane, one for each plane; 0 ends it.
+
+        Refused (counted) when the stream has 7 copies.
+        """
+
     # Facts, read in place while the thread runs.
+    def load(self) -> float:
+        """Return the share of the last half second or so in which the thread had work, 0 to 1."""
     def counters(self) -> dict[str, int]:
         """Return all counters of the plane (packets, bytes, drops by reason, RTCP, rings...)."""
     def transport_stats(self, transport_id: int) -> dict[str, Any] | None: ...
@@ -192,6 +219,25 @@ class DataPlane:
         to ``::`` tells it; answers leave from there.
         """
     def handle_timer(self, now_us: int) -> None: ...
+    def look_at_load(
+        self,
+        now_us: int,
+        *,
+        busy_us: int,
+        length_us: int = 20000,
+        drops: int = 0,
+        queued: int = 0,
+        room: int = 1,
+        emptied: bool = False,
+    ) -> None:
+        """
+        Do what the thread does every 20 ms of work: see whether it keeps up.
+
+        :param busy_us: Time with work, of ``length_us``.
+        :param drops: Datagrams that the kernel has dropped so far.
+        :param queued: Bytes that wait in the receive buffer now, of ``room``.
+        :param emptied: The socket was empty at least once.
+        """
     def next_timer(self) -> int:
         """Return when handle_timer has work: 0 while commands wait, -1 for never."""
     def discard_output(self) -> None:

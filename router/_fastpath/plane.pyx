@@ -25,11 +25,14 @@ from router._fastpath.capture cimport (
 )
 from router._fastpath.command cimport (
     CNAME_MAX,
+    COMMAND_ADD_COPY,
+    COMMAND_ADD_LINK,
     COMMAND_ADD_SLOT,
     COMMAND_ADD_STREAM,
     COMMAND_ADD_TRANSPORT,
     COMMAND_BIND_SLOT,
     COMMAND_CONFIGURE_TRANSPORT,
+    COMMAND_COPY_STREAM,
     COMMAND_DATA_MAX,
     COMMAND_DEFINE_CODEC,
     COMMAND_REMOVE_SLOT,
@@ -39,13 +42,14 @@ from router._fastpath.command cimport (
     COMMAND_RESTART_TRANSPORT,
     COMMAND_SEND_DATAGRAM,
     COMMAND_SET_KEYS,
+    COMMAND_SET_STREAM_LOWER,
     COMMAND_SET_STREAM_RTX,
     NO_PAYLOAD_TYPE,
     PASSWORD_MAX,
     UFRAG_MAX,
     plane_command,
 )
-from router._fastpath.commands cimport commands_run
+from router._fastpath.commands cimport ALL_COMMANDS, commands_run
 from router._fastpath.core cimport core_finish, core_receive, core_timer
 from router._fastpath.counters cimport COUNTERS
 from router._fastpath.deadlines cimport NEVER_US, deadlines_next
@@ -54,12 +58,15 @@ from router._fastpath.event cimport (
     EVENT_KIND_BYE,
     EVENT_KIND_CONSENT_LOST,
     EVENT_KIND_DATAGRAM,
+    EVENT_KIND_SHED,
     EVENT_KIND_SLOT_STARTED,
     EVENT_KIND_SSRC,
     EVENT_KIND_STREAM_STARTED,
     EVENT_KIND_VALIDATED,
     plane_event,
 )
+from router._fastpath.link cimport LINK_SLOTS, link_message, links_wait
+from router._fastpath.link_receive cimport links_receive
 from router._fastpath.loop cimport loop_run, wall_offset_us
 from router._fastpath.payload cimport (
     PAYLOAD_FORMAT_AV1,
@@ -98,9 +105,11 @@ from router._fastpath.rtp cimport (
     KIND_VIDEO_CONTENT_TYPE,
     KIND_VIDEO_ORIENTATION,
 )
+from router._fastpath.shedding cimport load_window, shedding_look
 from router._fastpath.state cimport (
     ADDRESSES_MAX,
     CODECS,
+    LINKS_MAX,
     inbound_stream,
     outbound_slot,
     plane_state,
@@ -134,6 +143,7 @@ EVENT_CONSENT_LOST = EVENT_KIND_CONSENT_LOST
 EVENT_STREAM_STARTED = EVENT_KIND_STREAM_STARTED
 EVENT_BYE = EVENT_KIND_BYE
 EVENT_SLOT_STARTED = EVENT_KIND_SLOT_STARTED
+EVENT_SHED = EVENT_KIND_SHED
 
 EXTENSION_MID = KIND_MID
 EXTENSION_RID = KIND_RID
@@ -211,6 +221,21 @@ cdef int _put(uint8_t *out, bytes data, Py_ssize_t length, str name) except -1:
     return 0
 
 
+# One direction between two planes, kept as long as either.
+@cython.final
+@cython.auto_pickle(False)
+cdef class _LinkRing:
+    cdef ring *r                # owned
+
+    def __cinit__(self):
+        self.r = _new_ring(LINK_SLOTS, sizeof(link_message))
+
+    def __dealloc__(self):
+        if self.r != NULL:
+            ring_close(self.r)
+            free(self.r)
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class DataPlane:
@@ -221,6 +246,7 @@ cdef class DataPlane:
     cdef bint running
     cdef int stopping
     cdef uint64_t busy_us
+    cdef list links             # of each link: the other plane and the rings
 
     def __cinit__(
         self,
@@ -247,6 +273,7 @@ cdef class DataPlane:
             raise MemoryError
         self.out.socket.fd = -1
         self.out.by_hand = True
+        self.links = []
         if seed == 0:
             seed = int.from_bytes(os.urandom(8), "big")
         if state_init(
@@ -505,6 +532,14 @@ cdef class DataPlane:
         ring_commit(self.commands)
         return True
 
+    def set_stream_lower(self, uint32_t stream_id, uint32_t lower_id):
+        cdef plane_command *command = self._begin(COMMAND_SET_STREAM_LOWER, stream_id)
+        if command == NULL:
+            return False
+        command.body.stream_id = lower_id
+        ring_commit(self.commands)
+        return True
+
     def remove_stream(self, uint32_t stream_id):
         return self._simple(COMMAND_REMOVE_STREAM, stream_id)
 
@@ -525,10 +560,71 @@ cdef class DataPlane:
     def remove_slot(self, uint32_t slot_id):
         return self._simple(COMMAND_REMOVE_SLOT, slot_id)
 
+    cdef bint _add_link(self, DataPlane other, _LinkRing incoming, _LinkRing outgoing) except -1:
+        cdef plane_command *command = self._begin(COMMAND_ADD_LINK, 0)
+        if command == NULL:
+            return False
+        command.body.link.incoming = incoming.r
+        command.body.link.outgoing = outgoing.r
+        command.body.link.bell = other.commands
+        ring_commit(self.commands)
+        self.links.append((other, incoming, outgoing))
+        return True
+
+    def link(self, DataPlane other):
+        cdef _LinkRing incoming, outgoing
+        if other is self:
+            raise ValueError("a plane needs no link with itself")
+        if self._linked(other) is not None:
+            return True
+        if len(self.links) == LINKS_MAX or len(other.links) == LINKS_MAX:
+            raise DataPlaneError(f"a plane has {LINKS_MAX} links already")
+        if self._begin(COMMAND_ADD_LINK, 0) == NULL or other._begin(COMMAND_ADD_LINK, 0) == NULL:
+            return False
+        incoming, outgoing = _LinkRing(), _LinkRing()
+        self._add_link(other, incoming, outgoing)
+        other._add_link(self, outgoing, incoming)
+        return True
+
+    cdef object _linked(self, DataPlane other):
+        for i, link in enumerate(self.links):
+            if link[0] is other:
+                return i
+        return None
+
+    cdef bint _copy(
+        self, uint8_t kind, uint32_t id, DataPlane other, uint32_t stream_id, bint video
+    ) except -1:
+        cdef plane_command *command
+        number = self._linked(other)
+        if number is None:
+            raise ValueError("the planes are not linked")
+        command = self._begin(kind, id)
+        if command == NULL:
+            return False
+        command.body.copy.stream_id = stream_id
+        command.body.copy.link = <uint8_t>number
+        command.body.copy.video = video
+        ring_commit(self.commands)
+        return True
+
+    def add_copy(
+        self, uint32_t stream_id, DataPlane other, uint32_t other_stream_id, *, bint video
+    ):
+        if stream_id == 0:
+            raise ValueError("stream id 0 means none; begin with generation 1 or index 1")
+        return self._copy(COMMAND_ADD_COPY, stream_id, other, other_stream_id, video)
+
+    def copy_stream(self, uint32_t stream_id, DataPlane other, uint32_t copy_id):
+        return self._copy(COMMAND_COPY_STREAM, stream_id, other, copy_id, False)
+
     def request_key_frame(self, uint32_t stream_id):
         return self._simple(COMMAND_REQUEST_KEY_FRAME, stream_id)
 
     # Facts
+
+    def load(self):
+        return self.state.load_permille / 1000.0
 
     def counters(self):
         cdef int i
@@ -540,6 +636,7 @@ cdef class DataPlane:
         counted["transports"] = p.used_transports
         counted["streams"] = p.used_streams
         counted["slots"] = p.used_slots
+        counted["shed_slots"] = p.shed_slots
         counted["commands_dropped"] = ring_dropped(self.commands)
         counted["events_waiting"] = ring_length(self.events)
         counted["busy_us"] = self.busy_us
@@ -607,6 +704,7 @@ cdef class DataPlane:
             "key_frames": s.key_frames,
             "plis": s.plis,
             "slots": s.slots,
+            "copies": s.copy_count,
             "newest_at_us": s.newest_at_us,
         }
 
@@ -618,6 +716,7 @@ cdef class DataPlane:
             "ssrc": slot.ssrc,
             "bound": slot.stream >= 0,
             "started": bool(slot.started),
+            "shed": slot.shed,
             "packets": slot.packets,
             "bytes": slot.bytes,
             "rtx_packets": slot.rtx_packets,
@@ -644,7 +743,8 @@ cdef class DataPlane:
         cdef bytearray copy
         cdef datagram *d
         self._check_by_hand()
-        commands_run(self.state, now_us)
+        commands_run(self.state, now_us, ALL_COMMANDS)
+        links_receive(self.state, now_us)
         for data, source, *local in datagrams:
             copy = bytearray(data)
             d = &batch[len(copies)]
@@ -662,14 +762,37 @@ cdef class DataPlane:
 
     def handle_timer(self, int64_t now_us):
         self._check_by_hand()
-        commands_run(self.state, now_us)
+        commands_run(self.state, now_us, ALL_COMMANDS)
+        links_receive(self.state, now_us)
         core_timer(self.state, now_us)
+        core_finish(self.state, now_us)
+
+    def look_at_load(
+        self,
+        int64_t now_us,
+        *,
+        int64_t busy_us,
+        int64_t length_us=20000,
+        uint64_t drops=0,
+        uint64_t queued=0,
+        uint64_t room=1,
+        bint emptied=False,
+    ):
+        cdef load_window window
+        self._check_by_hand()
+        window.busy_us = busy_us
+        window.length_us = length_us
+        window.drops = drops
+        window.queued = queued
+        window.room = room
+        window.emptied = emptied
+        shedding_look(self.state, &window, now_us)
         core_finish(self.state, now_us)
 
     def next_timer(self):
         cdef int64_t at_us
         self._check_by_hand()
-        if ring_length(self.commands):
+        if ring_length(self.commands) or links_wait(self.state):
             return 0
         at_us = deadlines_next(&self.state.timers)
         return -1 if at_us == NEVER_US else at_us

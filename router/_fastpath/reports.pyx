@@ -60,7 +60,7 @@ cdef void transport_rearm(plane_state *p, transport *t) noexcept nogil:
         at_us = t.checked_at_us + CONSENT_LIFETIME_US
     if t.owed:
         at_us = min(at_us, t.owed_at_us)
-    if t.has_keys and t.selected >= 0:
+    if t.is_nobody or (t.has_keys and t.selected >= 0):
         at_us = min(at_us, t.report_at_us, t.feedback_at_us)
         while index >= 0:
             s = &p.streams[index]
@@ -82,7 +82,7 @@ cdef void transport_timer(plane_state *p, transport *t, int64_t now_us) noexcept
     if t.owed:
         events_pay(p, t, now_us)
         t.owed_at_us = now_us + OWED_RETRY_US
-    if t.has_keys and t.selected >= 0:
+    if t.is_nobody or (t.has_keys and t.selected >= 0):
         while index >= 0:
             s = &p.streams[index]
             index = s.next
@@ -151,11 +151,11 @@ cdef bint _timestamp_at(
 ) noexcept nogil:
     cdef inbound_stream *s = &p.streams[slot.stream]
     cdef int64_t clock_rate = p.codecs[s.codec].clock_rate
+    cdef uint64_t ntp_offset
     cdef int64_t elapsed
     if s.sr_known:
-        elapsed = <int64_t>(
-            ntp_at(p, now_us) - (s.sr_ntp + p.transports[s.transport].ntp_offset)
-        ) >> 16
+        ntp_offset = s.ntp_offset if s.is_copy else p.transports[s.transport].ntp_offset
+        elapsed = <int64_t>(ntp_at(p, now_us) - (s.sr_ntp + ntp_offset)) >> 16
         # Reports of one publisher that contradict each other date nothing.
         if -SR_VALID_S << 16 < elapsed < SR_VALID_S << 16:
             rtp_ts[0] = s.sr_rtp_ts + slot.ts_offset + <uint32_t>(elapsed * clock_rate >> 16)

@@ -20,6 +20,7 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.event cimport EVENT_KIND_BYE
 from router._fastpath.keyframe cimport key_frame_request
+from router._fastpath.link cimport copies_report
 from router._fastpath.resend cimport resend
 from router._fastpath.ring cimport ring_commit
 from router._fastpath.rtcp cimport (
@@ -40,6 +41,7 @@ from router._fastpath.rtcp cimport (
 )
 from router._fastpath.srtp cimport SRTP_MAX_PAYLOAD, srtcp_open
 from router._fastpath.state cimport (
+    SHED_OFF,
     RTCP_SOURCES,
     bucket_take,
     count,
@@ -186,6 +188,7 @@ cdef void _take_sender_report(
     if not t.ntp_known or apart > <int64_t>1 << 32 or apart < -(<int64_t>1 << 32):
         t.ntp_known = True
         t.ntp_offset = now_ntp - s.sr_ntp
+    copies_report(p, s)
 
 
 cdef void _take_report_blocks(
@@ -267,6 +270,8 @@ cdef inline void _wants_key_frame(
     if slot == NULL or slot.stream < 0:
         return
     slot.plis += 1
+    if slot.shed == SHED_OFF:
+        return
     s = &p.streams[slot.stream]
     # Joining a request that is under way costs nobody anything.
     if s.key_frame_wanted or bucket_take(

@@ -34,6 +34,21 @@ cdef enum:
     PENDING_MAX = 256       # opened packets that wait for the fan-out
     STREAM_PENDING_MAX = 64
     CODECS = 64
+    LINKS_MAX = 255         # other planes that a plane is linked with
+    COPIES_MAX = 7          # of a stream, each on another plane
+
+
+cdef enum:
+    # What overload did to a slot; see shedding.pxd.
+    SHED_NOT = 0
+    SHED_LOWERED = 1        # it is sent a lower rendition than it is bound to
+    SHED_OFF = 2            # it is sent nothing
+
+
+cdef enum:
+    # What the next packet to a copy tells it.
+    COPY_OWES_KEY_FRAME = 1     # packets were dropped
+    COPY_OWES_RESTART = 2       # the stream's numbers began anew
 
 
 cdef enum:
@@ -106,6 +121,7 @@ cdef struct media_keys:
 cdef struct transport:
     uint32_t id
     bint used
+    bint is_nobody                          # owns the streams that are copies
     bint has_keys
     int32_t selected                        # of addresses, -1 for none
     media_keys *keys                        # owned; NULL until the keys are set
@@ -119,6 +135,7 @@ cdef struct transport:
     uint16_t transport_seq                  # next transport-wide number that we send
     int32_t first_stream, first_slot
     uint32_t streams, slots
+    uint32_t running                        # video slots, as shedding.pyx last counted them
     # Timers; NEVER_US when not armed.
     int64_t report_at_us, feedback_at_us
     int64_t checked_at_us                   # last verified connectivity check
@@ -139,6 +156,13 @@ cdef struct transport:
     # Statistics.
     uint64_t packets_in, bytes_in, packets_out, bytes_out
     uint64_t checks, remb_bps, transport_cc_in
+
+
+# The same stream on another plane.
+cdef struct stream_copy:
+    uint32_t id             # there
+    uint8_t link            # index
+    uint8_t owed            # COPY_OWES_*
 
 
 cdef struct inbound_stream:
@@ -170,6 +194,15 @@ cdef struct inbound_stream:
     bint key_frame_wanted
     int64_t pli_sent_at_us                  # -1 when never
     uint32_t pli_repeats
+    uint32_t lower                          # id of the next lower rendition, 0 for none
+    # Planes that have subscribers of their own.
+    uint32_t copy_count
+    stream_copy copies[COPIES_MAX]
+    # When this is a copy: of which stream of which other plane, and its publisher's clock.
+    bint is_copy
+    uint8_t link                            # index
+    uint32_t origin                         # id there
+    uint64_t ntp_offset
     # Packets that wait for the fan-out.
     uint32_t pending, pending_bytes
     # Statistics.
@@ -191,6 +224,8 @@ cdef struct outbound_slot:
     bint ever_sent
     bint resumed                            # goes on with the indices of a removed slot
     bint announced                          # SLOT_STARTED was told since it was bound
+    uint8_t shed                            # SHED_*
+    uint32_t shed_from                      # id of the stream that it was sent before
     bint plain_resend                       # a resend has the same header, byte for byte
     uint32_t transport                      # index
     int32_t stream                          # index, -1 when unbound
@@ -230,10 +265,18 @@ cdef struct pending_packet:
     uint32_t stream         # index
 
 
+# Another plane; see link.pxd.
+cdef struct plane_link:
+    ring *incoming          # borrowed
+    ring *outgoing          # borrowed
+    ring *bell              # the other plane's commands, borrowed
+    bint unrung             # something was sent since its bell was rung
+
+
 cdef struct plane_state:
-    transport *transports       # owned; max_transports, and likewise below
-    inbound_stream *streams
-    outbound_slot *slots
+    transport *transports       # owned; max_transports and one more, which is nobody
+    inbound_stream *streams     # owned; max_streams
+    outbound_slot *slots        # owned; max_slots
     uint32_t max_transports, max_streams, max_slots
     uint32_t used_transports, used_streams, used_slots
     table by_ufrag              # digest: transport index * 2 + which credentials
@@ -245,8 +288,19 @@ cdef struct plane_state:
     pending_packet pending[PENDING_MAX]
     int pending_count
     output out
+    uint32_t transports_end     # no transport that was ever used has this index or a higher one
+    # Overload.
+    uint32_t load_permille      # share of the time with work, smoothed; read by others
+    uint32_t shed_slots
+    uint32_t shed_next          # index of the transport that is looked at next
+    uint32_t shed_windows       # in a row, in which the socket was never empty
+    uint64_t shed_drops, shed_queued    # as the last window had them
+    int64_t restore_at_us, restore_wait_us
+    int64_t restored_at_us      # 0 when that was judged
     ring *commands              # borrowed from the plane
     ring *events                # borrowed from the plane
+    plane_link links[LINKS_MAX]
+    uint32_t link_count
     uint64_t counts[COUNTERS]
     uint64_t random
     int64_t wall_offset_us      # Unix time minus CLOCK_MONOTONIC

@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from router._fastpath.counters cimport COUNT_EVENTS_DROPPED, COUNT_EVENTS_LIMITED
-from router._fastpath.deadlines cimport deadlines_free, deadlines_init
+from router._fastpath.deadlines cimport NEVER_US, deadlines_free, deadlines_init
 from router._fastpath.output cimport output_free, output_init
 from router._fastpath.ring cimport ring_capacity, ring_commit, ring_length, ring_reserve
 from router._fastpath.srtp cimport srtp_session_clear
@@ -23,13 +23,14 @@ cdef int state_init(
     uint64_t seed, ring *commands, ring *events, output_send send, output_implies implies,
     void *context
 ) noexcept nogil:
+    cdef transport *nobody
     p.max_transports = max_transports
     p.max_streams = max_streams
     p.max_slots = max_slots
     p.commands = commands
     p.events = events
     p.random = seed | 1
-    p.transports = <transport *>calloc(max_transports, sizeof(transport))
+    p.transports = <transport *>calloc(max_transports + 1, sizeof(transport))
     p.streams = <inbound_stream *>calloc(max_streams, sizeof(inbound_stream))
     p.slots = <outbound_slot *>calloc(max_slots, sizeof(outbound_slot))
     if p.transports == NULL or p.streams == NULL or p.slots == NULL:
@@ -41,8 +42,12 @@ cdef int state_init(
         or table_init(&p.by_outbound_ssrc, 2 * max_slots, next_random(p))
     ):
         return -1
-    if deadlines_init(&p.timers, max_transports):
+    if deadlines_init(&p.timers, max_transports + 1):
         return -1
+    nobody = &p.transports[max_transports]
+    nobody.is_nobody = True
+    nobody.selected = nobody.first_stream = nobody.first_slot = -1
+    nobody.report_at_us = nobody.feedback_at_us = NEVER_US
     return output_init(&p.out, send, implies, context)
 
 

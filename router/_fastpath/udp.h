@@ -199,6 +199,18 @@ static inline void udp_count_drops(udp_socket *s) {
         s->counters.receive_drops = memory[SK_MEMINFO_DROPS];
 }
 
+/* How full the receive buffer is, as the kernel counts; leaves `counters` alone. */
+static inline void udp_queue(
+    const udp_socket *s, uint64_t *queued, uint64_t *room, uint64_t *drops
+) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof memory;
+    (void)!getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, memory, &size);
+    *queued = memory[SK_MEMINFO_RMEM_ALLOC];
+    *room = memory[SK_MEMINFO_RCVBUF];
+    *drops = memory[SK_MEMINFO_DROPS];
+}
+
 static inline void udp_close(udp_socket *s) {
     if (s->fd >= 0) {
         udp_count_drops(s);

@@ -74,6 +74,11 @@ cdef extern from "udp.h" nogil:
     # reads the counters; any thread while the socket stays open.
     void udp_count_drops(udp_socket *s)
 
+    # Stores the bytes that wait in the receive buffer as the kernel counts them, the buffer's size,
+    # and the datagrams that it has dropped since it was opened; zeros before Linux 4.12. A system
+    # call.
+    void udp_queue(const udp_socket *s, uint64_t *queued, uint64_t *room, uint64_t *drops)
+
     # Takes up to `capacity` datagrams without waiting. Returns how many (0: none waits) or
     # FP_ERR_SYSTEM. What did not fit comes first at the next call. It does not make `fd` readable,
     # so after a full batch (`capacity` datagrams) call again before waiting.

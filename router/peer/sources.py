@@ -8,6 +8,7 @@ counters of all streams that a peer ever had are kept by the data plane.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from router.node_events import MediaKind, PeerId, Source, SourceId
 from router.plane.shard import PlaneShard
@@ -117,6 +118,7 @@ class SourceTable:
             ]
             if wanted and wanted != known.streams:
                 known.streams = wanted
+                self._rank(known)
                 changes.restreamed.append(known)
         while len(self._streams) > MAX_RETIRED_STREAMS and self._retire_one(MAX_RETIRED_STREAMS):
             pass
@@ -148,6 +150,7 @@ class SourceTable:
         if stream is None:
             return None
         source.streams.append(stream)
+        self._rank(source)
         return source
 
     def started(self, stream_id: int) -> MediaSource | None:
@@ -189,6 +192,13 @@ class SourceTable:
             )
         )
         return stream
+
+    def _rank(self, source: MediaSource) -> None:
+        """Tell the plane which rendition each can fall back to under overload."""
+        for lower, stream in pairwise(source.streams):
+            self._shard.command(
+                self._shard.plane.set_stream_lower(stream.stream_id, lower.stream_id)
+            )
 
     def _set_rtx(self, stream: RtpStream, rtx_ssrc: int) -> None:
         stream.rtx_ssrc = rtx_ssrc

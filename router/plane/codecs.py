@@ -23,7 +23,7 @@ def payload_format(codec: Codec) -> int:
 
 class CodecTable:
     """
-    One numbering of codecs, 1 to 63, the same for all peers of a data plane.
+    One numbering of codecs, 1 to 63, the same for all peers of all data planes.
 
     Numbers are never given back. Names are compared without regard to case (RFC 4855 section 3),
     which peers choose, so that the number of codecs is that of the configured preferences.
@@ -32,18 +32,14 @@ class CodecTable:
     def __init__(self) -> None:
         self._numbers: dict[Codec, int] = {}
 
-    def number(self, codec: Codec) -> tuple[int, bool]:
-        """
-        Return the codec's number and whether it is new.
-
-        :return: Number 0, for a codec that is not forwarded, when 63 others are known.
-        """
+    def number(self, codec: Codec) -> int:
+        """Return the codec's number; 0, for one that is not forwarded, when 63 others are known."""
         codec = replace(codec, name=codec.name.lower())
         number = self._numbers.get(codec)
         if number is not None:
-            return number, False
+            return number
         if len(self._numbers) == MAX_CODECS:
-            return 0, False
+            return 0
         number = len(self._numbers) + 1
         self._numbers[codec] = number
-        return number, True
+        return number

@@ -1,6 +1,7 @@
 """The data planes of a node: one thread and one UDP port each; a group of peers shares one."""
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,15 @@ from .codecs import CodecTable, payload_format
 from .ids import IdPool
 
 STOP_TIMEOUT = 5.0
+
+SPREAD_PEERS = 100
+"""Peers of one group on one plane, beyond which others go to another plane."""
+SPREAD_LEAST = 10
+"""Peers of one group on one plane, beyond which others leave a busy plane alone."""
+SPREAD_PLANES = 8
+"""Planes that one group may use: a stream can be copied to seven others."""
+BUSY = 0.7
+"""Share of its time for which a busy plane has work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,8 @@ class PlaneShard:
     codecs: CodecTable
     groups: dict[Hashable, int] = field(default_factory=dict)
     """Number of peers of each group."""
+    described: set[int] = field(default_factory=set)
+    """Numbers of the codecs that the plane knows."""
     stream_transports: dict[int, int] = field(default_factory=dict)
     """The transport id of each inbound stream id."""
     thread: threading.Thread | None = None
@@ -48,11 +60,17 @@ class PlaneShard:
         """The number of peers on this plane."""
         return sum(self.groups.values())
 
+    @property
+    def pressure(self) -> tuple[int, int]:
+        """What to compare planes by: quarters of its time that it is busy, then peers."""
+        return int(self.plane.load() * 4), self.load
+
     def codec_number(self, codec: Codec) -> int:
         """Return the number of a codec, described to the plane when it is new; 0 without room."""
-        number, is_new = self.codecs.number(codec)
-        if is_new:
+        number = self.codecs.number(codec)
+        if number and number not in self.described:
             self.command(self.plane.define_codec(number, payload_format(codec), codec.clock_rate))
+            self.described.add(number)
         return number
 
     @staticmethod
@@ -75,6 +93,7 @@ class PlaneShards:
     :param address: Address to bind, ``::`` for all of both families.
     :param base_port: Thread i uses ``base_port + i``; 0 lets the kernel choose each.
     :param receive_buffer: SO_RCVBUF in bytes; likewise ``send_buffer``.
+    :param spread_peers: See ``SPREAD_PEERS``; 0 for no limit.
     :param on_failure: Called on the failing thread when a plane's loop ends by itself.
     """
 
@@ -88,9 +107,12 @@ class PlaneShards:
         send_buffer: int,
         capacity: PlaneCapacity,
         on_failure: Callable[[PlaneShard, BaseException], None],
+        spread_peers: int = SPREAD_PEERS,
     ) -> None:
+        self._spread_peers = spread_peers or sys.maxsize
         self._on_failure = on_failure
         self._shards: list[PlaneShard] = []
+        codecs = CodecTable()  # one for all, because packets cross from plane to plane
         try:
             for index in range(count):
                 plane = DataPlane(
@@ -112,7 +134,7 @@ class PlaneShards:
                         transports=IdPool(capacity.transports),
                         streams=IdPool(capacity.streams),
                         slots=IdPool(capacity.slots),
-                        codecs=CodecTable(),
+                        codecs=codecs,
                     )
                 )
         except BaseException:
@@ -144,7 +166,11 @@ class PlaneShards:
 
     def acquire(self, group: Hashable) -> PlaneShard:
         """
-        Return the plane of a group, the least loaded one for a new group, and count a peer.
+        Return a plane for one more peer of a group, and count it.
+
+        A group stays on one plane, the least loaded one when it was new, until it outgrows it: when
+        it has very many peers there, or many while the plane is busy. Then newcomers go to the
+        least loaded plane that it does not use yet, if that one has less to do.
 
         A group whose plane has stopped begins anew on another one, beside the peers that it still
         has there.
@@ -154,11 +180,30 @@ class PlaneShards:
         alive = [s for s in self._shards if s.failure is None]
         if not alive:
             raise DataPlaneError("no data plane is running")
-        shard = next((s for s in alive if group in s.groups), None)
-        if shard is None:
-            shard = min(alive, key=lambda s: s.load)
+        shard = self._place(group, alive)
         shard.groups[group] = shard.groups.get(group, 0) + 1
         return shard
+
+    def _place(self, group: Hashable, alive: list[PlaneShard]) -> PlaneShard:
+        used = [s for s in alive if group in s.groups]
+        unused = [s for s in alive if group not in s.groups]
+        if not used:
+            return min(unused, key=lambda s: s.pressure)
+        roomy = [s for s in used if not self._outgrown(s, group)]
+        if roomy:
+            return min(roomy, key=lambda s: s.groups[group])
+        least = min(used, key=lambda s: s.pressure)
+        if unused and len(used) < SPREAD_PLANES:
+            other = min(unused, key=lambda s: s.pressure)
+            if other.pressure < least.pressure:
+                return other
+        return least
+
+    def _outgrown(self, shard: PlaneShard, group: Hashable) -> bool:
+        peers = shard.groups[group]
+        return peers >= self._spread_peers or (
+            peers >= min(SPREAD_LEAST, self._spread_peers) and shard.plane.load() > BUSY
+        )
 
     def release(self, shard: PlaneShard, group: Hashable) -> None:
         """Uncount a peer of a group; an empty group loses its place."""

@@ -4,7 +4,7 @@ Facts as metrics, at the moment of a scrape.
 Names begin with ``parlour_`` and use base units; no label has a value that a client chooses.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client.metrics_core import (
@@ -63,6 +63,7 @@ class ParlourCollector(Collector):
     Collects on the thread that scrapes, which must be the event loop's.
 
     :param counters: Returns the media node's counters.
+    :param loads: Returns the share of its time in which each data plane has work.
     :param media_failed: Tells whether a data plane stopped by itself.
     :param refusals: Returns what the limits refused, by the limit's name.
     """
@@ -73,11 +74,13 @@ class ParlourCollector(Collector):
         service: MetricsService,
         counters: Callable[[], Mapping[str, int]],
         media_failed: Callable[[], bool],
+        loads: Callable[[], Sequence[float]] = tuple,
         refusals: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._service = service
         self._counters = counters
         self._media_failed = media_failed
+        self._loads = loads
         self._refusals = refusals
 
     def collect(self) -> Iterable[Metric]:
@@ -96,6 +99,14 @@ class ParlourCollector(Collector):
         for limit, count in sorted(self._refusals().items()):
             refused.add_metric([limit], count)
         yield refused
+        load = GaugeMetricFamily(
+            "parlour_media_load",
+            "Share of the last half second in which a data plane's thread had work, 0 to 1.",
+            labels=["thread"],
+        )
+        for thread, share in enumerate(self._loads()):
+            load.add_metric([str(thread)], share)
+        yield load
         yield from self._collect_media(self._counters())
 
     def _collect_service(self) -> Iterator[Metric]:

@@ -72,6 +72,7 @@ FAMILIES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "rtp_padding_only": "padding_only",
             "rtp_unmapped_payload": "no_common_codec",
             "rtp_header_too_long": "header_too_long",
+            "rtp_shed": "overload",
         },
     ),
     (
@@ -111,6 +112,7 @@ GAUGES: dict[str, str] = {
     "transports": "Peer connections that the data planes hold.",
     "streams": "Inbound RTP streams that the data planes hold.",
     "slots": "Down-link slots that the data planes hold.",
+    "shed_slots": "Down-link video slots that overload lowered or switched off, now.",
     "events_waiting": "Events of the data planes that wait to be read.",
 }
 """What goes down as well as up."""
@@ -125,6 +127,12 @@ TEXTS: dict[str, str] = {
     "addresses_selected": "Times that a peer was given a first or another address to be sent to.",
     "bye_in": "RTCP BYEs received.",
     "bye_out": "RTCP BYEs sent.",
+    "overloads": "Looks, one in 20 ms, that found a data plane which does not keep up.",
+    "slots_shed": "Times that overload lowered or switched off a down-link video slot.",
+    "link_dropped": "Packets that found no room on their way to another data plane.",
+    "link_in": "Packets and requests that data planes took from each other.",
+    "link_out": "Packets and requests that data planes sent to each other.",
+    "link_stale": "Packets and requests of other data planes for what was gone already.",
     "commands": "Commands that the data planes carried out.",
     "commands_dropped": "Commands that found a data plane's ring full: it hangs, or has stopped.",
     "commands_refused": "Commands that a data plane could not carry out.",

@@ -58,11 +58,16 @@ class Watched:
                 await asyncio.sleep(0.01)
 
 
-@pytest_asyncio.fixture(params=[1, 2], ids=["one-plane", "two-planes"])
+@pytest_asyncio.fixture(
+    params=[(1, 0), (2, 0), (3, 1)], ids=["one-plane", "two-planes", "spread-over-planes"]
+)
 async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     """Run a node on ports of the kernel's choice."""
+    threads, spread_peers = request.param
     node = MediaNode(
-        MediaNodeConfig(port=0, threads=request.param, addresses=("127.0.0.1",)),
+        MediaNodeConfig(
+            port=0, threads=threads, spread_peers=spread_peers, addresses=("127.0.0.1",)
+        ),
         rng=random.Random(7),
     )
     found = Watched(node)
@@ -142,6 +147,52 @@ async def test_media_of_one_peer_reaches_another(
     assert len(tracks) == 2
     counters = node.counters()
     assert counters["rtp_in"] > 0
+
+
+async def test_group_that_outgrows_a_plane_spreads_and_packets_cross_once(
+    connections: list[RTCPeerConnection],
+) -> None:
+    config = MediaNodeConfig(port=0, threads=2, spread_peers=1, addresses=("127.0.0.1",))
+    node = MediaNode(config, rng=random.Random(7))
+    watched = Watched(node)
+    node.set_listener(watched.events.append)
+    await node.start()
+    try:
+        before = node.occupancy()
+        sources = await publish(watched, connections)
+        home = node._peers[sources["video"].peer_id].connection.shard
+        tracks: list[MediaStreamTrack] = []
+        viewers = []
+        for _ in range(3):
+            viewer = connection_of(connections)
+            viewer.addTransceiver("video", "recvonly")
+            viewer.on("track", tracks.append)
+            viewers.append(node.create_peer(group="room"))
+            await negotiate(node, viewers[-1], viewer)
+            assert node.subscribe(viewers[-1], sources["video"].source_id) is not None
+            node.subscribe(viewers[-1], sources["video"].source_id)
+        shards = [node._peers[viewer].connection.shard for viewer in viewers]
+        assert [shard is home for shard in shards] == [False, True, False]
+        away = shards[0]
+        await asyncio.gather(*(frames_of(track, 10) for track in tracks))
+        assert len(away.streams) == 1
+        assert home.plane.counters()["link_out"] <= home.plane.counters()["rtp_in"]
+
+        node.close_peer(viewers[0])
+        await frames_of(tracks[2], 5)
+        node.unsubscribe(viewers[2], sources["video"].source_id)
+        assert len(away.streams) == 0
+        assert node.subscribe(viewers[2], sources["video"].source_id) is not None
+        await frames_of(tracks[2], 5)
+        for peer_id in list(node._peers):
+            node.close_peer(peer_id)
+        async with asyncio.timeout(10):
+            while node.counters()["streams"]:  # noqa: ASYNC110 - nothing else tells it
+                await asyncio.sleep(0.01)
+        assert node.occupancy() == before
+        assert node.counters()["commands_refused"] == 0
+    finally:
+        await node.close()
 
 
 async def test_streams_that_no_description_announces_are_told_apart_by_mid(

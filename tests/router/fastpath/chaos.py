@@ -629,12 +629,35 @@ class Chaos:
         wait,
         wait_long,
     )
-    WEIGHTS = (6, 1, 1, 2, 1, 6, 1, 2, 10, 4, 6, 1, 1, 1, 6, 40, 15, 2, 3, 2, 15, 1)
+    WEIGHTS: tuple[int, ...] = (
+        6,
+        1,
+        1,
+        2,
+        1,
+        6,
+        1,
+        2,
+        10,
+        4,
+        6,
+        1,
+        1,
+        1,
+        6,
+        40,
+        15,
+        2,
+        3,
+        2,
+        15,
+        1,
+    )
 
 
-def run(seed: int, steps: int) -> Chaos:
+def run(seed: int, steps: int, kind: type[Chaos] = Chaos) -> Chaos:
     """Run so many steps and clean up."""
-    chaos = Chaos(seed)
+    chaos = kind(seed)
     try:
         for _ in range(steps):
             chaos.step()

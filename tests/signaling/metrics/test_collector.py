@@ -42,7 +42,10 @@ async def scrape(
 ) -> tuple[dict[tuple[str, str], float], str]:
     app = web.Application()
     collector = ParlourCollector(
-        service=facts, counters=lambda: counters, media_failed=lambda: True
+        service=facts,
+        counters=lambda: counters,
+        media_failed=lambda: True,
+        loads=lambda: (0.25, 0.5),
     )
     app.add_routes(routes(make_registry(collector)))
     async with TestClient(TestServer(app)) as client:
@@ -91,6 +94,7 @@ async def test_scrape_shows_the_facts_of_now() -> None:
     assert samples["parlour_participants_left_total", "session_expired"] == 4
     assert samples["parlour_participants_left_total", "left"] == 0
     assert samples["parlour_media_failed", ""] == 1
+    assert samples["parlour_media_load", "1"] == 0.5
     assert "process_resident_memory_bytes" in {name for name, _ in samples}
 
 
