@@ -8,7 +8,8 @@ from signaling.edge.clients import ClientFinder
 from signaling.edge.cors import CorsPolicy
 from signaling.edge.limits import EdgeLimits
 from signaling.errors import ApiError, ErrorCode
-from signaling.rest.message import error_response, retry_after
+from signaling.rest.handlers import not_found
+from signaling.rest.message import Response, error_response, retry_after
 from signaling.rest.route import LEGACY_VERSION, VERSION
 from signaling.whip.endpoint import PROTOCOLS, too_many_requests
 
@@ -111,6 +112,8 @@ class _Edge:
             wait = limits.admit_login(address)
         if wait:
             return _refuse(first, wait)
+        if (fault := request.match_info.http_exception) is not None:
+            return _nothing_there(request, fault)
         answer = await handler(request)
         if answer.status == 401 and logs_in:
             limits.login_refused(address)
@@ -121,10 +124,22 @@ def _is_preflight(request: web.Request) -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
+def _nothing_there(request: web.Request, fault: web.HTTPException) -> web.Response:
+    """Return the answer where no route is: in the form of the API, which most callers want."""
+    headers = {name: fault.headers[name] for name in ("Allow",) if name in fault.headers}
+    if fault.status == 405:
+        return _answer(error_response(ApiError.of(ErrorCode.METHOD_NOT_ALLOWED), headers))
+    return _answer(error_response(not_found(request.path)))
+
+
 def _refuse(first: str, wait: float) -> web.Response:
     headers = {"Retry-After": retry_after(wait)}
     if first in PROTOCOLS:
         told = too_many_requests(headers)
     else:
         told = error_response(ApiError.of(ErrorCode.TOO_MANY_REQUESTS), headers)
-    return web.Response(status=told.status, body=told.body, headers=dict(told.headers))
+    return _answer(told)
+
+
+def _answer(response: Response) -> web.Response:
+    return web.Response(status=response.status, body=response.body, headers=dict(response.headers))

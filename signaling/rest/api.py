@@ -1,7 +1,7 @@
 """The API as one function from request to response."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from urllib.parse import unquote
@@ -71,7 +71,7 @@ class RestApi:
         store: Store,
         rng: random.Random,
         routes: Sequence[Route] = (),
-        room_created: Callable[[RoomRecord, Parameters], None] | None = None,
+        room_created: Callable[[RoomRecord, Parameters], Awaitable[None]] | None = None,
     ) -> None:
         self._config = config
         self._rng = rng

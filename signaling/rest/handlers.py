@@ -1,6 +1,6 @@
 """The operations on rooms, participants and published tracks: parse, call, serialise."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from signaling.errors import ApiError, ErrorCode
 from signaling.ids import is_sid
@@ -38,7 +38,7 @@ class Handlers:
         service: RestService,
         store: Store,
         limits: RoomLimits,
-        room_created: Callable[[RoomRecord, Parameters], None] | None = None,
+        room_created: Callable[[RoomRecord, Parameters], Awaitable[None]] | None = None,
     ) -> None:
         self._room_created = room_created
         self._service = service
@@ -50,7 +50,7 @@ class Handlers:
         rules = read_first_recording_rules(call.given, settings.type)
         room = await self._service.create_room(settings, recording_rules=rules)
         if self._room_created is not None:
-            self._room_created(room, call.given)
+            await self._room_created(room, call.given)
         return json_response(201, room_resource(room, call.base_url))
 
     async def list_rooms(self, call: Call) -> Response:

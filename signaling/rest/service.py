@@ -31,3 +31,6 @@ class RestService(Protocol):
 
     async def flush(self) -> None:
         """Wait until all that happened so far is in the store."""
+
+    async def persist(self) -> None:
+        """Wait until it is on the disk: in the store, or in what is replayed into it."""

@@ -45,11 +45,12 @@ class TranscriptionHandlers:
             Route((*room, None, "Messages"), {"POST": self.add_message}, media_type=JSON),
         ]
 
-    def room_created(self, room: RoomRecord, given: Parameters) -> None:
-        """Start the transcription of a new room if that was asked for."""
+    async def room_created(self, room: RoomRecord, given: Parameters) -> None:
+        """Start the transcription of a new room if that was asked for; it is on the disk then."""
         if given.boolean("TranscribeParticipantsOnConnect", False):
             configuration = given.json_object("TranscriptionsConfiguration")
             self._transcriptions.start(room, configuration or {})
+            await self._service.persist()
 
     async def create(self, call: Call) -> Response:
         configuration = call.given.json_object("Configuration")

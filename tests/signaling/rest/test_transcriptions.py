@@ -100,11 +100,13 @@ def test_configuration_is_merged(client: Any, room: Any) -> None:
     assert transcriptions(made.ttid).fetch().configuration == updated.configuration
 
 
-def test_room_can_begin_with_one(client: Any, http: requests.Session) -> None:
+def test_room_can_begin_with_one(server: RunningServer, client: Any) -> None:
     room = client.rooms.create(
         transcribe_participants_on_connect=True,
         transcriptions_configuration={"languageCode": "en-US"},
     )
+    # Written before the room was answered.
+    assert server.run(server.store.transcription_of_room(room.sid)) is not None
     [made] = client.rooms(room.sid).transcriptions.list()
     assert (made.status, made.configuration) == ("started", {"languageCode": "en-US"})
     other = client.rooms.create(transcriptions_configuration={"languageCode": "en-US"})

@@ -2,11 +2,14 @@
 
 import http.client
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+
+from signaling.config import load_settings
 
 from .conftest import RunningServer
 
@@ -125,6 +128,45 @@ def test_unknown_path_is_named_without_the_version(
     answer = http.get(server.url + path)
     assert (answer.status_code, answer.json()["code"]) == (404, 20404)
     assert answer.json()["message"] == f"The requested resource {named} was not found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, 20404),
+        ("GET", "/v2/Rooms", 404, 20404),
+        ("POST", "/", 405, 20004),
+        ("PUT", "/openapi.json", 405, 20004),
+    ],
+)
+def test_what_is_not_there_is_told_in_json_everywhere(
+    server: RunningServer, method: str, path: str, status: int, code: int
+) -> None:
+    found, headers, body = send(server, method, path)
+    assert (found, body["status"], body["code"]) == (status, status, code)
+    assert headers["Content-Type"] == "application/json; charset=utf-8"
+    if status == 404:
+        assert body["message"] == f"The requested resource {path} was not found"
+    else:
+        assert "GET" in headers["Allow"]
+
+
+def test_links_begin_with_the_public_url(tmp_path: Path) -> None:
+    public = "https://video.example.com/twilio"
+    settings = {"http_port": 0, "media_host": "127.0.0.1", "media_port": 0, "media_threads": 1}
+    given = {"metrics_bind": "off", "data_dir": tmp_path, "public_url": public}
+    server = RunningServer(load_settings(settings | given))
+    auth = (server.account.api_key_sid, server.account.api_key_secret)
+    try:
+        for _ in range(2):
+            room = requests.post(f"{server.url}/v1/Rooms", auth=auth, timeout=20).json()
+        assert room["url"] == f"{public}/v1/Rooms/{room['sid']}"
+        assert all(link.startswith(f"{room['url']}/") for link in room["links"].values())
+        listed = requests.get(f"{server.url}/v1/Rooms?PageSize=1", auth=auth, timeout=20).json()
+        for member in ("url", "first_page_url", "next_page_url"):
+            assert listed["meta"][member].startswith(f"{public}/v1/Rooms?")
+    finally:
+        server.close()
 
 
 def test_trailing_slashes_are_allowed(
