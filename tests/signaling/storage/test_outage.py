@@ -1,6 +1,7 @@
 """PostgreSQL goes away under load and comes back: calls go on, and nothing is lost."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -178,6 +179,11 @@ async def test_a_server_that_is_killed_during_an_outage_loses_nothing_acknowledg
                 other = clients.participant("bob", "fresh")
                 await other.join()
                 person = "Rooms/fresh/Participants/bob"
+                # Commands to who is there are taken, and kept.
+                rules = {"Rules": json.dumps([{"type": "include", "track": "nobody"}])}
+                for path in (f"{person}/SubscribeRules", "Rooms/kept/RecordingRules"):
+                    status, posted = await load.rest("POST", path, rules)
+                    assert (status, posted["rules"][0]["track"]) == (200, "nobody")
                 status, removed = await load.rest("POST", person, {"Status": "disconnected"})
                 assert (status, removed["status"]) == (202, "disconnected")
                 status, _ = await load.rest("POST", "Rooms/kept", {"Status": "completed"})
@@ -188,6 +194,13 @@ async def test_a_server_that_is_killed_during_an_outage_loses_nothing_acknowledg
             assert list((tmp_path / "journal").iterdir()) != []
             await asyncio.to_thread(durable.start)
             server = await start_server(tmp_path, settings=settings)
+            async with clients_of(server) as clients:
+                for path in (
+                    f"Rooms/{removed['room_sid']}/Participants/{removed['sid']}/SubscribeRules",
+                    f"Rooms/{kept['sid']}/RecordingRules",
+                ):
+                    status, found = await Load(clients, receiver.url()).rest("GET", path)
+                    assert (status, found["rules"][0]["track"]) == (200, "nobody")
             load.seen.completed.add(kept["sid"])
             load.seen.created.add(kept["sid"])
             load.seen.left[removed["sid"]] = removed["room_sid"]

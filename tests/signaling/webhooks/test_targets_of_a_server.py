@@ -3,11 +3,13 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.signaling.cli.test_serve import join
 from tests.signaling.edge.site import KEY, basic, running
 
 from .support import Callback, Receiver, running_receiver
@@ -66,6 +68,30 @@ async def test_this_machine_is_called_where_that_is_allowed(
         other = await delivery(http, url, spellings(receiver)[1] + "#rc=0")
         assert ("may not be called" in (other["error"] or "")) is ("dev" not in settings)
         assert len(receiver.callbacks) == 1 + (other["status"] == "delivered")
+
+
+async def test_rooms_that_begin_by_a_join_call_back_where_the_account_says(
+    tmp_path: Path,
+) -> None:
+    async with running_receiver() as receiver:
+        parameters = urlencode({"StatusCallback": receiver.url(), "StatusCallbackMethod": "GET"})
+        async with (
+            running(tmp_path, dev=True, ad_hoc_room=parameters) as (_, url),
+            aiohttp.ClientSession() as http,
+        ):
+            alice = await join(http, url, "alice", "spontaneous")
+            await alice.close()
+            await receiver.until(lambda r: "room-ended" in r.events)
+        assert receiver.events == [
+            "room-created",
+            "participant-connected",
+            "participant-disconnected",
+            "room-ended",
+        ]
+        assert {callback.method for callback in receiver.callbacks} == {"GET"}
+        assert {callback.parameters["RoomName"] for callback in receiver.callbacks} == {
+            "spontaneous"
+        }
 
 
 async def test_a_room_can_be_fetched_while_its_events_are_told(tmp_path: Path) -> None:
