@@ -459,6 +459,7 @@ class Server:
                     url,
                     self._account.account_sid,
                     call_timeout=settings.store_timeout,
+                    synchronous=settings.sqlite_synchronous,
                     wait_seconds=settings.store_wait_seconds,
                     waits=lambda: self._answer_probes(meanwhile),
                     stop=self._stop,

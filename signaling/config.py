@@ -158,6 +158,9 @@ class Settings(BaseSettings):
         description="sqlite:/// and a path, or postgresql://USER:PASSWORD@HOST/DATABASE. "
         "Empty: parlour.db in the data directory.",
     )
+    sqlite_synchronous: Literal["normal", "full"] = Field(
+        "normal", description="full: what SQLite has written outlives a power cut, too."
+    )
     store_timeout: float = Field(
         3.0,
         gt=0,

@@ -8,6 +8,7 @@ import structlog
 
 from signaling.errors import StoreUnavailable
 from signaling.ids import AccountSid
+from signaling.storage.engines import Synchronous
 from signaling.storage.sql_store import SqlStore
 
 RETRY_INTERVAL = 1.0
@@ -27,6 +28,7 @@ async def open_store(
     account_sid: AccountSid,
     *,
     call_timeout: float,
+    synchronous: Synchronous,
     wait_seconds: float,
     waits: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
@@ -35,6 +37,7 @@ async def open_store(
     Open the store; while its database cannot be reached, try again.
 
     :param call_timeout: Seconds that the store gives a call.
+    :param synchronous: Of SQLite.
     :param wait_seconds: How long; 0 tries once.
     :param waits: Called once, before the first wait.
     :param stop: Ends the wait.
@@ -46,7 +49,9 @@ async def open_store(
     logged_at: float | None = None
     while True:
         try:
-            store = await SqlStore.open(url, account_sid, call_timeout=call_timeout)
+            store = await SqlStore.open(
+                url, account_sid, call_timeout=call_timeout, synchronous=synchronous
+            )
         except StoreUnavailable as error:
             now = loop.time()
             left = began_at + wait_seconds - now

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Executable, Insert, Table, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,13 +41,12 @@ _NOT_NOW = ("08", "57P", "53300")
 _PRAGMAS = (
     # Readers and the writer do not wait for each other.
     "PRAGMA journal_mode = WAL",
-    # A power cut may lose the last transactions in WAL mode, never the database.
-    "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 1000",
 )
 
 Statements: TypeAlias = Sequence[tuple[Executable, Sequence[dict[str, Any]]]]
+Synchronous: TypeAlias = Literal["normal", "full"]
 
 
 class Engine(ABC):
@@ -99,10 +98,11 @@ class SqliteEngine(Engine):
     """
     A SQLite file.
 
-    :param path: As in a SQLite URL.
+    :param synchronous: ``normal``: a power cut may lose the last transactions, never the database;
+        ``full``: it loses nothing, as each transaction is synced. A kill loses nothing either way.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, synchronous: Synchronous) -> None:
         self._path = url.database or ":memory:"
         self.name = self._path
         self.writer = self.reader = create_async_engine(
@@ -110,7 +110,8 @@ class SqliteEngine(Engine):
             # They are kept: each is a thread, and dearer to make than many queries.
             **({} if self._path == ":memory:" else {"pool_size": CONNECTIONS, "max_overflow": 0}),
         )
-        event.listen(self.writer.sync_engine, "connect", _set_pragmas)
+        self._pragmas = (*_PRAGMAS, f"PRAGMA synchronous = {synchronous}")
+        event.listen(self.writer.sync_engine, "connect", self._set_pragmas)
         # An asynchronous connection changes threads for each call into the driver, and waits for
         # the interpreter each time. Frequent writes change once, to a thread of their own.
         self._blocking = create_engine(
@@ -119,7 +120,7 @@ class SqliteEngine(Engine):
             max_overflow=0,
             connect_args={"check_same_thread": False},
         )
-        event.listen(self._blocking, "connect", _set_pragmas)
+        event.listen(self._blocking, "connect", self._set_pragmas)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def prepare(self) -> None:
@@ -165,6 +166,12 @@ class SqliteEngine(Engine):
     def abandon(self) -> None:
         # A call into SQLite ends when it ends; those after it wait for their turn.
         pass
+
+    def _set_pragmas(self, connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in self._pragmas:
+            cursor.execute(pragma)
+        cursor.close()
 
 
 class PostgresEngine(Engine):
@@ -288,15 +295,19 @@ class PostgresEngine(Engine):
                 connection.rollback()
 
 
-def engine_of(url: str, account_sid: str, *, timeout: float) -> Engine:
+def engine_of(
+    url: str, account_sid: str, *, timeout: float, synchronous: Synchronous = "normal"
+) -> Engine:
     """
     Return the engine for a URL, not connected yet.
 
+    :param timeout: Of PostgreSQL.
+    :param synchronous: Of SQLite.
     :raises StorageError: if there is none, in words without secrets.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return SqliteEngine(parsed)
+        return SqliteEngine(parsed, synchronous=synchronous)
     try:
         return PostgresEngine(parsed, account_sid, timeout=timeout)
     except ImportError as error:
@@ -346,10 +357,3 @@ def _probe(path: str) -> None:
     """
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA schema_version").fetchone()
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()

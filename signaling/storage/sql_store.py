@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from signaling.errors import NameTaken, OutcomeUnknown, StorageError, StoreUnavailable
 from signaling.ids import AccountSid
 from signaling.storage import schema
-from signaling.storage.engines import Engine, engine_of
+from signaling.storage.engines import Engine, Synchronous, engine_of
 from signaling.storage.event_queries import EventQueries
 from signaling.storage.event_records import EventRecord
 from signaling.storage.event_tables import events
@@ -113,7 +113,12 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
 
     @classmethod
     async def open(
-        cls, url: str, account_sid: AccountSid, *, call_timeout: float = CALL_TIMEOUT
+        cls,
+        url: str,
+        account_sid: AccountSid,
+        *,
+        call_timeout: float = CALL_TIMEOUT,
+        synchronous: Synchronous = "normal",
     ) -> Self:
         """
         Open a database and bring it to the newest schema; a SQLite file is made if there is none.
@@ -121,10 +126,11 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
         :param url: ``sqlite:///`` and a path, or ``postgresql://``.
         :param account_sid: The account whose rows are read.
         :param call_timeout: Seconds that a call may take.
+        :param synchronous: Of SQLite; ``full``: what is written outlives a power cut.
         :raises StorageError: if that fails, in words for the operator; ``StoreUnavailable`` if the
             database cannot be reached now, but may be later.
         """
-        engine = engine_of(url, account_sid, timeout=call_timeout)
+        engine = engine_of(url, account_sid, timeout=call_timeout, synchronous=synchronous)
         try:
             await engine.prepare()
             async with engine.writer.begin() as connection:

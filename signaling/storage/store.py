@@ -4,8 +4,9 @@ What the rest of the package asks of a store.
 Every call is bounded in time. One that fails raises ``StoreUnavailable`` when the store is down or
 too slow, and another ``StorageError`` when it refused what it was asked.
 
-A store belongs to one account: it reads no other account's rows. Writes are durable when the call
-returns. Lists are newest first by creation, ties by SID, and are paged by the key (creation
+A store belongs to one account: it reads no other account's rows. What was written when the call
+returns outlives the process, however that ends, and a power cut as far as the database is set to
+that. Lists are newest first by creation, ties by SID, and are paged by the key (creation
 time, SID), so that rows made meanwhile do not shift pages.
 """
 

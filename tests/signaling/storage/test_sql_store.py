@@ -23,6 +23,7 @@ from signaling.storage import (
     TrackRecord,
     schema,
 )
+from signaling.storage.engines import SqliteEngine, Synchronous
 from signaling.storage.lock import take_lock
 from signaling.storage.sql_store import SqlStore
 from signaling.storage.tables import metadata
@@ -321,6 +322,20 @@ async def test_database_that_cannot_be_opened_is_told_without_secrets(bad_url: s
     with pytest.raises(StorageError) as caught:
         await SqlStore.open(bad_url, ACCOUNT)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("synchronous", "level"), [("normal", 1), ("full", 2)])
+async def test_sqlite_syncs_as_it_is_told(
+    tmp_path: Path, synchronous: Synchronous, level: int
+) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    store = await SqlStore.open(url, ACCOUNT, synchronous=synchronous)
+    assert isinstance(store._engine, SqliteEngine)
+    async with store._engine.writer.connect() as connection:
+        assert await connection.scalar(text("PRAGMA synchronous")) == level
+    with store._engine._blocking.connect() as blocking:
+        assert blocking.scalar(text("PRAGMA synchronous")) == level
+    await store.close()
 
 
 async def test_database_of_a_newer_release_is_told(url: str, store: SqlStore) -> None:
