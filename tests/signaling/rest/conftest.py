@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -25,6 +26,14 @@ from tests.support.postgres import PostgresServer
 T = TypeVar("T")
 STORELESS = {"test_transport", "test_traversal_tokens", "test_quotas"}
 """Modules whose tests ask little or nothing of the store."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key."""
+
+    sid: str
+    secret: str
 
 
 class RunningServer:
@@ -56,6 +65,11 @@ class RunningServer:
     def store(self) -> SqlStore:
         assert self._server.store is not None
         return self._server.store
+
+    @property
+    def key(self) -> Key:
+        """The account's first API key."""
+        return Key(self.account.api_key_sid, self.account.api_key_secret)
 
     def close(self) -> None:
         self.run(self._server.close())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,10 @@ class Guest:
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self._websocket = websocket
+
+    def vanish(self) -> None:
+        """Break the connection, without a word on it."""
+        self._websocket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     async def body(self) -> dict[str, Any]:
         async with asyncio.timeout(5):

@@ -1,5 +1,6 @@
 """Every operation with its exact status, and what all answers and all lists have in common."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from signaling.rest.parameters import Parameters
 from signaling.rest.room_parameters import RoomLimits, read_room_settings
 
 from .conftest import RunningServer
+from .test_keys import Guest, minted, with_guest
 from .test_rules import join, leave, track
 
 names = itertools.count()
@@ -210,6 +212,28 @@ def test_sid_of_a_room_wins_over_the_name_of_another(client: Any, call: Call) ->
     # Links go by SID even where the room was asked for by its name.
     named = client.rooms.create(unique_name=f"named-{next(names)}")
     assert client.rooms(named.unique_name).fetch().url.endswith(f"/v1/Rooms/{named.sid}")
+
+
+def test_participant_whose_connection_broke_is_reconnecting(
+    server: RunningServer, client: Any, room: Any
+) -> None:
+    people = client.rooms(room.sid).participants
+
+    async def vanishes(guest: Guest) -> None:
+        assert (await guest.body())["type"] == "connected"
+        guest.vanish()
+        async with asyncio.timeout(10):
+            while (await asyncio.to_thread(people("alice").fetch)).status == "connected":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    token = minted(server, server.key, "alice", room.unique_name)
+    with_guest(server, token, vanishes)
+    [shown] = people.list(status="connected")
+    assert (shown.status, shown.end_time, shown.duration) == ("reconnecting", None, None)
+    assert people.list(status="disconnected") == []
+    assert [p.sid for p in people.list(status="reconnecting")] == [shown.sid]
+    removed = people("alice").update(status="disconnected")
+    assert (removed.sid, removed.status) == (shown.sid, "disconnected")
 
 
 def test_operators_can_switch_off_what_is_old() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -22,12 +21,6 @@ from .test_keys import Guest, joining, minted, with_guest
 ROOMS, PARTICIPANTS = 4, 2
 AD_HOC = "RecordParticipantsOnConnect=true&MaxParticipantDuration=600&VideoCodecs=VP8"
 names = itertools.count()
-
-
-@dataclass(frozen=True)
-class Key:
-    sid: str
-    secret: str
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +52,6 @@ class BackEnd:
     def __init__(self, server: RunningServer) -> None:
         self.server = server
         self.auth = (server.account.api_key_sid, server.account.api_key_secret)
-        self.key = Key(*self.auth)
 
     def post(self, path: str = "", **data: str) -> dict[str, Any]:
         url = f"{self.server.url}/v1/Rooms{path}"
@@ -72,7 +64,7 @@ class BackEnd:
             self.post(f"/{room['sid']}", Status="completed")
 
     def token(self, identity: str, room: str) -> str:
-        return minted(self.server, self.key, identity, room)
+        return minted(self.server, self.server.key, identity, room)
 
 
 @pytest.fixture
