@@ -19,6 +19,7 @@ from router.srtp import AEAD_AES_128_GCM
 
 from .drop import sinks
 from .pace import pace
+from .quiet import QuietReader
 from .sampled import Continuity, WrongPacket, arrival, prepare
 
 DRAIN_SECONDS = 0.05
@@ -101,13 +102,13 @@ class LimitRun:
         """
         before, spent = self._counts(), cpu_time(self._process.pid)
         senders = [sender.send for sender in self._senders]
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._receiving, self._read)
+        reader = QuietReader()
+        reader.add(self._receiving, self._read)
         try:
             await pace(senders, seconds=seconds, rate=rate)
             await asyncio.sleep(DRAIN_SECONDS)
         finally:
-            loop.remove_reader(self._receiving)
+            reader.close()
         after, used = self._counts(), cpu_time(self._process.pid).since(spent)
         self._read()
         self._check()

@@ -142,7 +142,7 @@ class Continuity:
 
 class SampledReceiver:
     """
-    Reads a client's socket from now on, and keeps media until :meth:`check`.
+    Reads a client's socket, which nobody else does any more, and keeps media until :meth:`check`.
 
     :param streams: SSRC of the inbound stream of each publisher.
     """
@@ -156,7 +156,6 @@ class SampledReceiver:
         self._publishers = {ssrc.to_bytes(4, "big"): number for number, ssrc in streams.items()}
         self._waiting: list[tuple[bytes, float]] = []
         prepare(peer.socket)
-        peer.read_by(self._read)
 
     def check(self) -> None:
         """
@@ -172,7 +171,8 @@ class SampledReceiver:
                 raise WrongPacket(f"a packet does not authenticate: {data[:12].hex()}")
             self.continuity.take(parse_packet(packet), at)
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take what is there."""
         for _ in range(_PER_WAKE):
             try:
                 data, control, _, source = self._peer.socket.recvmsg(2048, 64)

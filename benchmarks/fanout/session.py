@@ -34,6 +34,7 @@ from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80
 
 from .drop import drop_media
 from .pace import pace
+from .quiet import QuietReader
 from .sampled import SampledReceiver
 
 ROOM = "fanout"
@@ -94,6 +95,8 @@ class FanoutSession:
                     *await set_up.run(publishers, subscribers, progress),
                 )
             finally:
+                if set_up.reader is not None:
+                    set_up.reader.close()
                 for peer in set_up.peers:
                     peer.close(silently=True)
                 for client in set_up.subscribers:
@@ -147,6 +150,7 @@ class _SetUp:
     def __init__(self, server: ServerProcess, link: Link, suite: str) -> None:
         self.http: aiohttp.ClientSession
         self.peers: list[Peer] = []
+        self.reader: QuietReader | None = None
         self.subscribers: list[RspClient] = []
         self._server, self._link, self._suite = server, link, suite
         self._rng = random.Random(1)
@@ -190,6 +194,10 @@ class _SetUp:
             {number: burst.sender for number, burst in enumerate(bursts)},
             streams[0],
         )
+        self.reader = QuietReader()
+        for peer in self.peers:
+            reader = peer.yield_reading()
+            self.reader.add(peer.socket, sampled.read if peer is sampled_peer else reader)
         dropped = [
             DroppedReceiver(client.peer, found)
             for client, found in zip(self.subscribers, streams, strict=True)

@@ -179,16 +179,22 @@ class Peer:
             case _:
                 pass
 
-    def read_by(self, reader: Callable[[], None]) -> None:
-        """Let somebody else read the socket, and hand on what is no media with :meth:`receive`."""
-        self._loop.add_reader(self._socket.fileno(), reader)
+    def yield_reading(self) -> Callable[[], None]:
+        """
+        Watch the socket no more, and return what reads it.
+
+        Somebody else calls that now and then, or reads by themselves and hands on what is no media
+        with :meth:`receive`.
+        """
+        self._loop.remove_reader(self._socket.fileno())
+        return self._read
 
     def stop_reading(self) -> None:
         """Leave what comes in the socket: a client that only has to be there costs nothing."""
         self._loop.remove_reader(self._socket.fileno())
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
-        """Take a datagram that :meth:`read_by` brought."""
+        """Take a datagram that somebody else has read."""
         self.core.receive_datagram(data, Address(*source), monotonic())
         self.pump()
 

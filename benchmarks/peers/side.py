@@ -180,8 +180,7 @@ class Side:
         assert srtp is not None
         assert path is not None
         self.suites.add(srtp.profile.name)
-        peer.read_by(lambda: None)
-        asyncio.get_running_loop().remove_reader(peer.socket.fileno())
+        peer.yield_reading()
         peer.core.srtp = None  # Python sends no more reports.
         connection = self.engine.add_connection(
             peer.socket.fileno(),
