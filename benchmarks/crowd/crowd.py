@@ -95,6 +95,10 @@ class Crowd:
         shares = [share + (number < rest) for number in range(len(self._processes))]
         return await self._ask_each([{"fill": n, "at_once": at_once} for n in shares])
 
+    async def await_tracks(self, count: int) -> None:
+        """Wait until all that stayed have a way to receive so many tracks."""
+        await self._ask({"await_tracks": count})
+
     async def leave(self) -> Outcome:
         """Let all that stayed leave in good order."""
         return await self._ask({"leave": True})

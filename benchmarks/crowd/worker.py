@@ -2,8 +2,9 @@
 One process of a crowd: reads commands from stdin, a JSON object in each line, and answers likewise.
 
 ``{"offer": rate, "seconds": s}`` begins joins at an even rate for a time, whatever becomes of them;
-``{"fill": count, "at_once": n}`` joins and stays; ``{"leave": true}`` lets those leave. The process
-ends with its stdin.
+``{"fill": count, "at_once": n}`` joins and stays; ``{"await_tracks": n}`` waits until each of those
+has a way to receive so many tracks; ``{"leave": true}`` lets them leave. The process ends with its
+stdin.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from benchmarks.server import Account
 from .outcome import Outcome
 
 BUSY = 53006
+TRACKS_SECONDS = 120.0
 NICENESS = 5
 """The server goes first where processors are few."""
 
@@ -48,6 +50,9 @@ class Worker:
                 await self._offer(outcome, rate, seconds)
             case {"fill": count, "at_once": at_once}:
                 await self._fill(outcome, count, at_once)
+            case {"await_tracks": tracks}:
+                waiting = (c.wait_subscribed(tracks, seconds=TRACKS_SECONDS) for c in self._staying)
+                await asyncio.gather(*waiting)
             case {"leave": True}:
                 await asyncio.gather(*(self._leave(client, 0.0) for client in self._staying))
                 self._staying.clear()

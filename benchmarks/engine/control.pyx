@@ -6,6 +6,8 @@ from libc.string cimport memcpy
 from benchmarks.engine.inbound cimport inbound_nack
 from benchmarks.engine.outbound cimport outbound_report, outbound_retransmit
 from benchmarks.engine.state cimport (
+    CONSENT_MARK,
+    COUNT_CONSENT_SENT,
     COUNT_FAILED_AUTH,
     COUNT_RTCP_RECEIVED,
     COUNT_RTCP_SENT,
@@ -267,8 +269,8 @@ cdef void _ask_consent(engine_state *e, connection *c) noexcept nogil:
     cdef int at = STUN_HEADER
     store16(out, 0x0001)
     store32(out + 4, 0x2112A442)
-    store64(out + 8, next_random(e))
-    store32(out + 16, <uint32_t>(next_random(e) >> 32))
+    store32(out + 8, CONSENT_MARK)
+    store64(out + 12, next_random(e))
     at = _put(out, at, USERNAME, c.username_length)
     memcpy(out + at, c.username, <size_t>c.username_length)
     at += c.username_length
@@ -287,6 +289,7 @@ cdef void _ask_consent(engine_state *e, connection *c) noexcept nogil:
     store32(out + at + 4, _crc(out, at) ^ 0x5354554E)
     _put(out, at, FINGERPRINT, 4)
     net_send(c.fd, &c.remote, out, <uint32_t>(at + 8), 0)
+    e.counts[COUNT_CONSENT_SENT] += 1
 
 
 cdef void control_timer(engine_state *e, connection *c, int64_t now_us) noexcept nogil:

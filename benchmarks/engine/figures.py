@@ -131,6 +131,9 @@ class Totals:
     rtcp_sent: int
     rtcp_received: int
     queue_overflows: int
+    consent_sent: int
+    """Binding requests; likewise their answers."""
+    consent_answered: int
     receive_drops: int
     """Datagrams that the engine's own sockets had no room for."""
 

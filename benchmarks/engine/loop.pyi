@@ -58,7 +58,7 @@ class Engine:
         :param extensions: Ids (1..14) of the header extensions agreed on, by URI.
         :param rtcp_index: SRTCP index to begin with, above those already used with these keys.
         :param consent: USERNAME and password of binding requests, which then go out about every
-            ``consent_interval`` seconds; answers come by :meth:`datagrams`.
+            ``consent_interval`` seconds; the answers are counted, and not handed on.
         :param sampled: Open and check every packet, and note its latency.
         :raises ValueError: for what cannot be.
         :raises OSError: when the socket cannot be watched.

@@ -115,6 +115,7 @@ cdef list _COUNTERS = [
     "sent", "retransmitted", "send_failed", "received", "lost", "reordered", "recovered",
     "given_up", "duplicates", "dropped", "unknown_ssrc", "failed_auth", "bad_payload",
     "rtcp_sent", "rtcp_received", "queue_overflows",
+    "consent_sent", "consent_answered",
 ]
 assert len(_COUNTERS) == COUNTERS
 

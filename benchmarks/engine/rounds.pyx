@@ -7,6 +7,8 @@ from benchmarks.engine.control cimport control_receive, control_timer
 from benchmarks.engine.inbound cimport inbound_receive
 from benchmarks.engine.outbound cimport outbound_send_due
 from benchmarks.engine.state cimport (
+    CONSENT_MARK,
+    COUNT_CONSENT_ANSWERED,
     COUNT_QUEUE_OVERFLOWS,
     NET_BATCH,
     QUEUE_BYTES,
@@ -23,6 +25,7 @@ from benchmarks.engine.state cimport (
     queued,
 )
 from router._fastpath.deadlines cimport deadlines_next
+from router._fastpath.wire cimport load16, load32
 
 
 cdef extern from "<unistd.h>" nogil:
@@ -49,6 +52,11 @@ cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) n
     write(e.event_fd, &one, sizeof(one))
 
 
+cdef bint _answers_consent(const net_message *m) noexcept nogil:
+    """A binding success with a transaction id of ours."""
+    return m.length >= 20 and load16(m.data) == 0x0101 and load32(m.data + 8) == CONSENT_MARK
+
+
 cdef void _take(
     engine_state *e, connection *c, net_message *m, int64_t now_us
 ) noexcept nogil:
@@ -67,7 +75,9 @@ cdef void _take(
         part.length = min(m.segment, m.length - at)
         part.segment = part.length
         at += part.length
-        if not 128 <= part.data[0] <= 191:
+        if _answers_consent(&part):
+            e.counts[COUNT_CONSENT_ANSWERED] += 1
+        elif not 128 <= part.data[0] <= 191:
             _enqueue(e, c, &part)
         elif part.length >= 12 and not 192 <= part.data[1] <= 223:
             inbound_receive(e, c, &part, at_us)

@@ -54,6 +54,7 @@ cdef enum:
     MAX_OUTBOUND = 16384
     MAX_INBOUND = 1 << 19
     NOBODY = -1
+    CONSENT_MARK = 0x706C6364   # begins the transaction ids of the engine's own requests
 
     RTX_FLAG = 1 << 30          # in a connection's table: the SSRC of retransmissions
     MAX_MID = 16
@@ -84,6 +85,8 @@ cdef enum:
     COUNT_RTCP_SENT
     COUNT_RTCP_RECEIVED
     COUNT_QUEUE_OVERFLOWS
+    COUNT_CONSENT_SENT
+    COUNT_CONSENT_ANSWERED
     COUNTERS
 
 # A packet that was sent: all that it takes to make it again.

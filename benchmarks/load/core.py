@@ -267,6 +267,13 @@ class ClientCore:
         """Return the next event and forget it, or None."""
         return self._events.popleft() if self._events else None
 
+    def consent_credentials(self) -> tuple[bytes, bytes]:
+        """Return USERNAME and key of a binding request. :raises LocalProtocolError: too early."""
+        if self._server is None:
+            raise LocalProtocolError("the server has not answered yet")
+        username = f"{self._server.ufrag}:{self.ice.local_credentials.username_fragment}"
+        return username.encode(), self._server.pwd.encode()
+
     def set_wall_clock(self, wall_time: float, now: float) -> None:
         """Say what time it is, for sender reports."""
         self._wall_clock_offset = wall_time - now

@@ -39,6 +39,8 @@ class EnginePeer(Peer):
 
     :param publisher: Number that all it sends is stamped with.
     :param sampled: Open and check all that it receives.
+    :param consent_interval: Seconds between requests for consent that the engine makes, beside
+        those of ICE; None for none.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class EnginePeer(Peer):
         host: str = "127.0.0.1",
         publisher: int = 0,
         sampled: bool = False,
+        consent_interval: float | None = None,
     ) -> None:
         super().__init__(config, rng=rng, host=host)
         self.inbound: dict[int, int] = {}
         """Numbers of the engine's streams, by SSRC."""
         self.outbound: dict[int, int] = {}
         self._media, self._publisher, self._sampled = media, publisher, sampled
+        self._consent_interval = consent_interval
         self._connection: int | None = None
 
     @property
@@ -116,6 +120,8 @@ class EnginePeer(Peer):
             receive_salt=srtp.remote_keys[1],
             extensions=extensions,
             sampled=self._sampled,
+            consent=None if self._consent_interval is None else self.core.consent_credentials(),
+            consent_interval=self._consent_interval or 0.0,
         )
         self._media.peers[self._connection] = self
         self._follow_descriptions()

@@ -43,15 +43,16 @@ class Room:
     numbers, sequence, timestamp and VP8 picture id rewriting.
 
     :param profile: SRTP profile of all peers, 7 or 1.
+    :param slots: How often each subscriber receives the publisher.
     """
 
-    def __init__(self, profile: int, subscribers: int) -> None:
+    def __init__(self, profile: int, subscribers: int, *, slots: int = 1) -> None:
         self._rng = random.Random(1)
         self._now_us = 1_000_000
         self._sequence_number = 0
         self._frame = 0
         plane = self._plane = fastpath.DataPlane(
-            max_transports=subscribers + 2, max_streams=4, max_slots=subscribers + 2, seed=1
+            max_transports=subscribers + 2, max_streams=4, max_slots=subscribers * slots + 2, seed=1
         )
         plane.discard_output()
         plane.define_codec(VP8, fastpath.FORMAT_VP8, 90000)
@@ -61,8 +62,10 @@ class Room:
         for index in range(1, subscribers + 1):
             transport = 1 << 16 | index
             self._add(transport, profile, receives=True)
-            plane.add_slot(transport, transport, 2222, 2223, video=True)
-            plane.bind_slot(transport, 1 << 16 | 1)
+            for number in range(slots):
+                slot = 1 << 16 | (index - 1) * slots + number + 1
+                plane.add_slot(slot, transport, 2 * number + 2222, 2 * number + 2223, video=True)
+                plane.bind_slot(slot, 1 << 16 | 1)
         plane.handle_timer(self._now_us)
 
     def frame(self) -> int:

@@ -164,11 +164,16 @@ class RoomsSession:
         progress: Progress,
         suite: str = "gcm",
         sampled: int = 1,
+        room_for: int = 0,
+        consent_interval: float | None = None,
     ) -> AsyncIterator[Self]:
         """
         Let all join, and wait until all have a way to receive everybody.
 
         :param sampled: Subscribers of each room whose packets are opened and checked.
+        :param room_for: How many more each room can take.
+        :param consent_interval: Seconds between the engine's own requests for consent, which it
+            makes beside those of Python; None for none.
         """
         async with AsyncExitStack() as stack:
             engine = stack.enter_context(Engine())
@@ -176,7 +181,7 @@ class RoomsSession:
             stack.callback(host.close)
             connector = aiohttp.TCPConnector(limit=0)
             http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            set_up = _SetUp(server, http, host, plan, suite, sampled)
+            set_up = _SetUp(server, http, host, plan, suite, sampled, room_for, consent_interval)
             try:
                 rooms = await set_up.run(names, progress)
                 yield cls(server, plan, rooms, engine)
@@ -246,11 +251,14 @@ class _SetUp:
         plan: RoomPlan,
         suite: str,
         sampled: int,
+        room_for: int,
+        consent_interval: float | None,
     ) -> None:
         self.peers: list[EnginePeer] = []
         self.clients: list[RspClient] = []
         self._server, self._http, self._host = server, http, host
         self._plan, self._suite, self._sampled = plan, suite, sampled
+        self._room_for, self._consent_interval = room_for, consent_interval
         self._rng = random.Random(1)
         self._certificate = make_certificate(self._rng)
         self._turns = asyncio.Semaphore(JOINS_AT_ONCE)
@@ -258,6 +266,7 @@ class _SetUp:
     async def run(self, names: Sequence[str], progress: Progress) -> list[Room]:
         rooms = [Room(name) for name in names]
         everybody = self._plan.publishers + self._plan.subscribers + self._plan.talkers
+        everybody += self._room_for
         for room in rooms:
             await self._server.create_room(
                 self._http, UniqueName=room.name, Type="group", MaxParticipants=max(2, everybody)
@@ -294,6 +303,7 @@ class _SetUp:
             host=self._server.host,
             publisher=len(self.peers),
             sampled=sampled,
+            consent_interval=self._consent_interval,
         )
         self.peers.append(peer)
         return peer

@@ -36,7 +36,7 @@ from router.sdp.config import (
     MID_EXTENSION,
     TRANSPORT_WIDE_CC_EXTENSION,
 )
-from router.stun import Message, check_binding_request, parse_message
+from router.stun import Message, MessageClass, Method, check_binding_request, parse_message
 from tests.support.libsrtp import PROFILE_CM, PROFILE_GCM, libsrtp_session, random_keys
 
 LEVEL, TRANSPORT_CC, MID = 1, 3, 4
@@ -467,6 +467,15 @@ def test_consent_is_asked_for_as_ice_wants_it(engine: Engine) -> None:
         )
         assert error is None
     assert len({request.transaction_id for request in requests}) == 3
+    answer = Message(
+        method=Method.BINDING,
+        message_class=MessageClass.SUCCESS_RESPONSE,
+        transaction_id=requests[0].transaction_id,
+    )
+    theirs.sendto(answer.serialize(), ours.getsockname())
+    wait_until(lambda: engine.totals().consent_answered == 1)
+    assert engine.totals().consent_sent >= 3
+    assert engine.datagrams() == []
     engine.remove_connection(connection)
     ours.close()
     theirs.close()

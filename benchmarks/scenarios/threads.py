@@ -1,0 +1,122 @@
+"""
+What a second plane thread costs: CPU time of the plane for each packet, with two threads and one.
+
+Two servers, one with each number of threads, run the same load in turns: many rooms, which the
+threads share out; and one large room, whose subscribers are spread over the threads. The ratio says
+what crossing between threads costs. It says nothing about how much two threads carry: on a machine
+with two processors the load generator needs one of them.
+"""
+
+import argparse
+import asyncio
+import statistics
+from contextlib import AsyncExitStack
+
+from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
+from benchmarks.report import Progress, Result, summary
+from benchmarks.rooms.load import AUDIO, figures, steady_video
+from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
+from benchmarks.server import running_server
+
+NAME = "threads"
+HELP = "CPU time per packet of two plane threads against one, many rooms and one large room"
+
+THREADS = (1, 2)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--rooms", type=int, default=10, metavar="R", help="of the many")
+    parser.add_argument("--publishers", type=int, default=2, metavar="P", help="of each of them")
+    parser.add_argument("--subscribers", type=int, default=10, metavar="S", help="of each of them")
+    parser.add_argument("--large", type=int, default=100, help="subscribers of the large room")
+    parser.add_argument("--large-publishers", type=int, default=5, help="of the large room")
+    parser.add_argument("--frames-per-second", type=float, default=60.0, help="of each publisher")
+    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each run")
+    parser.add_argument("--runs", type=int, default=3, help="of each kind, in turns")
+    parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    """Measure."""
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> Result:
+    progress = Progress(NAME)
+    found: dict[str, dict[int, list[Measured]]] = {}
+    kinds = {
+        "many rooms": (
+            RoomPlan(publishers=arguments.publishers, subscribers=arguments.subscribers),
+            [f"room-{number}" for number in range(arguments.rooms)],
+        ),
+        "one large room": (
+            RoomPlan(publishers=arguments.large_publishers, subscribers=arguments.large),
+            ["large"],
+        ),
+    }
+    video = steady_video(arguments.frames_per_second, arguments.frame_packets)
+    for kind, (plan, names) in kinds.items():
+        found[kind] = {threads: [] for threads in THREADS}
+        async with AsyncExitStack() as stack:
+            sessions = {}
+            for threads in THREADS:
+                progress.say(f"{kind}: a server with {threads} plane threads")
+                server = await stack.enter_async_context(
+                    running_server(media_threads=threads, settings=OPEN_TO_ONE_ADDRESS)
+                )
+                sessions[threads] = await stack.enter_async_context(
+                    RoomsSession.joined(
+                        server, plan, names=names, progress=progress, suite=arguments.suite
+                    )
+                )
+            for number in range(arguments.runs):
+                progress.say(f"{kind}: run {number + 1} of {arguments.runs}")
+                for threads, session in sessions.items():
+                    one = await session.measure(video, AUDIO, arguments.seconds)
+                    found[kind][threads].append(one)
+    progress.clear()
+    return _result(found, arguments)
+
+
+def _result(found: dict[str, dict[int, list[Measured]]], arguments: argparse.Namespace) -> Result:
+    ratios = {
+        kind: [two.plane_ns / one.plane_ns for one, two in zip(runs[1], runs[2], strict=True)]
+        for kind, runs in found.items()
+    }
+    every = [one for runs in found.values() for side in runs.values() for one in side]
+    return Result(
+        scenario=NAME,
+        columns=("plane threads", "ns, one", "ns, two", "ratio", "min", "max", "loss %"),
+        rows=[
+            (
+                kind,
+                *(statistics.median(one.plane_ns for one in runs[t]) for t in THREADS),
+                statistics.median(ratios[kind]),
+                min(ratios[kind]),
+                max(ratios[kind]),
+                100 * max(one.loss for side in runs.values() for one in side),
+            )
+            for kind, runs in found.items()
+        ],
+        figures={
+            "rooms": arguments.rooms,
+            "large": arguments.large,
+            "frames_per_second": arguments.frames_per_second,
+            "suite": arguments.suite,
+            "ratio": {kind: statistics.median(values) for kind, values in ratios.items()},
+            "ratios": {kind: summary(values) for kind, values in ratios.items()},
+            "runs": {
+                kind: {str(t): [figures(one) for one in runs[t]] for t in THREADS}
+                for kind, runs in found.items()
+            },
+        },
+        samples={
+            f"{kind}, {threads}": [one.plane_ns for one in runs[threads]]
+            for kind, runs in found.items()
+            for threads in THREADS
+        },
+        unit="ns of plane CPU time per forwarded packet",
+        notes=tuple(dict.fromkeys(text for one in every for text in one.complaints())),
+    )
