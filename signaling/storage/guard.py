@@ -128,6 +128,7 @@ class StoreGuard:
         self._prober = asyncio.create_task(self._probe_until_up(), name="store prober")
 
     async def _probe_until_up(self) -> None:
+        logged = ""
         while True:
             await asyncio.sleep(PROBE_INTERVAL)
             call = self._begin(_as_coroutine(self._probe()))
@@ -141,7 +142,10 @@ class StoreGuard:
             error = call.exception()
             if error is None:
                 break
-            _log.debug("the store is still down", reason=str(error))
+            if str(error) != logged:
+                # It may be more than away: another server may have taken it over.
+                logged = str(error)
+                _log.warning("the store is still down", reason=logged)
         self._reason = self._prober = None
         _log.info("the store is up again")
 

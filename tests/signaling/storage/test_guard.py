@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from signaling.errors import OutcomeUnknown, StorageError, StoreUnavailable
 from signaling.ids import AccountSid
@@ -197,3 +198,34 @@ async def test_a_call_does_not_wait_for_ever_while_others_are_answered() -> None
     assert not guard.is_up
     await asyncio.wait({others})
     await guard.close()
+
+
+async def test_a_server_whose_database_was_taken_over_writes_nothing_and_says_why(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.storage.engines.OPEN_PAUSE", 0.01)
+    name = await postgres.create_database()
+    first = await SqlStore.open(postgres.url(name), ACCOUNT, call_timeout=CALL_TIMEOUT)
+    # It has nothing to do when its session ends, and so notices nothing.
+    await postgres.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )
+    second = await SqlStore.open(postgres.url(name), ACCOUNT)
+    room = make_room()
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises(StoreUnavailable):
+            await first.add_room(room)
+        async with asyncio.timeout(AMPLE):
+            while not any(  # noqa: ASYNC110 - nothing else tells it
+                line["event"] == "the store is still down"
+                and line["log_level"] == "warning"
+                and f"another server uses the database {name}" in line["reason"]
+                for line in logs
+            ):
+                await asyncio.sleep(0.05)
+    assert not first.is_up
+    assert await second.get_room(room.sid) is None
+    await second.close()
+    await until_up(first)
+    await first.add_room(room)
+    await first.close()
