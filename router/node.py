@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -58,7 +59,7 @@ from router.peer.transport import (
 )
 from router.plane.copies import SourceCopies
 from router.plane.shard import SPREAD_PEERS, PlaneCapacity, PlaneShard, PlaneShards
-from router.sdp.codecs import DEFAULT_VIDEO_CODECS
+from router.sdp.codecs import DEFAULT_VIDEO_CODECS, CodecPreference
 from router.sdp.config import LocalTransport, NegotiationConfig
 
 logger = logging.getLogger(__name__)
@@ -249,14 +250,9 @@ class MediaNode:
         shard = self._shards.acquire(group)
         self._last_peer += 1
         peer_id = PeerId(self._last_peer)
-        allowed = {name.lower() for name in video_codecs}
+        codecs = _video_codecs(video_codecs)
 
         def make_negotiation(transport: LocalTransport) -> NegotiationConfig:
-            codecs = tuple(
-                codec
-                for codec in DEFAULT_VIDEO_CODECS
-                if not allowed or codec.name.lower() in allowed
-            )
             return NegotiationConfig(transport=transport, video_codecs=codecs)
 
         try:
@@ -746,3 +742,11 @@ class MediaNode:
                 self._listener(self._outbox.popleft())
             except Exception:
                 logger.exception("an event was not taken")
+
+
+@lru_cache(maxsize=16)
+def _video_codecs(names: tuple[str, ...]) -> tuple[CodecPreference, ...]:
+    allowed = {name.lower() for name in names}
+    return tuple(
+        codec for codec in DEFAULT_VIDEO_CODECS if not allowed or codec.name.lower() in allowed
+    )

@@ -196,6 +196,9 @@ class _Socket:
         at = self._connection.next_timer()
         if at == self._timer_at:
             return
+        if at is not None and self._timer_at is not None and at > self._timer_at:
+            # Every message moves it on. What fires early looks again.
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -207,3 +210,5 @@ class _Socket:
     def _timer_fired(self) -> None:
         self._timer = self._timer_at = None
         self._connection.handle_timer()
+        if not self._done:
+            self._rearm()

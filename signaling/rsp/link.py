@@ -214,8 +214,8 @@ class RspLink:
 
     def next_timer(self) -> float | None:
         """Return the absolute time of the session's next timer, or None."""
-        timers = (self.session.next_timer(), self._media_deadline)
-        return min((at for at in timers if at is not None), default=None)
+        at, deadline = self.session.next_timer(), self._media_deadline
+        return deadline if at is None or (deadline is not None and deadline < at) else at
 
     def handle_timer(self) -> None:
         """Act on the session's timers that are due."""
