@@ -104,11 +104,12 @@ cdef int _drain(
         number = udp_receive(socket, batch, UDP_BATCH)
         if number < 0:
             return number
-        if number == 0:
-            full[0] = False
+        if number:
+            core_receive(p, batch, number, now_us)
+            taken += number
+        if number < UDP_BATCH:
+            full[0] = False     # what came since wakes us at once
             break
-        core_receive(p, batch, number, now_us)
-        taken += number
     return taken
 
 

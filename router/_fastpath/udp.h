@@ -112,6 +112,7 @@ typedef struct udp_socket {
     udp_buffers *buffers;      /* owned */
     int probe;                 /* owned: never sends; -1 when there is none */
     int filled;                /* slots that the last recvmmsg filled */
+    int used;                  /* receive headers that the kernel has written to since they were set */
     int slot;                  /* the one being split */
     uint32_t offset;           /* bytes of it that were handed out */
     int refused_runs;          /* GSO messages refused since one went out */
@@ -265,6 +266,7 @@ static inline int udp_open(
     s->many_addresses = udp_receive_local(s, &bound);
     if (s->many_addresses) s->probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
     udp_prepare_receive(s->buffers);
+    s->used = UDP_BATCH;
     return UDP_OK;
 }
 
@@ -302,15 +304,17 @@ static inline void udp_read_control(
 /* Fills the slots; returns how many, or UDP_ERR_SYSTEM. */
 static inline int udp_fill(udp_socket *s) {
     udp_buffers *b = s->buffers;
-    for (int i = 0; i < UDP_BATCH; i++) {
+    for (int i = 0; i < s->used; i++) {
         b->receive[i].msg_hdr.msg_namelen = sizeof b->sources[i];
         b->receive[i].msg_hdr.msg_controllen = sizeof b->receive_control[i].bytes;
     }
+    s->used = 1; /* also a call that fails may write to the first */
     s->slot = s->filled = 0;
     s->offset = 0;
     for (int attempt = 0; attempt < UDP_BATCH; attempt++) {
         s->counters.receive_calls++;
         int filled = recvmmsg(s->fd, b->receive, UDP_BATCH, MSG_DONTWAIT, NULL);
+        if (filled > 0) s->used = filled;
         if (filled >= 0) return s->filled = filled;
         if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
         if (errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL) break;
