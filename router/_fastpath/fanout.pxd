@@ -3,7 +3,8 @@ The fan-out: what one wake-up brought, sent to everybody, subscriber by subscrib
 
 Opened packets are gathered by stream. Then, for each subscriber of the stream, all its packets are
 written one behind the other, so that the keys are loaded once and the run leaves as one segmented
-message. Headers are planned once for each class of subscribers.
+message. Headers are planned once for each class of subscribers. Streams of which one packet came,
+as audio sends them, are forwarded together: see ``speakers.pxd``.
 
 The kernel cuts a message into equal pieces, of which the last may be shorter. Encoders cut a frame
 into pieces that differ by a byte, and by what their first packet carries besides. So packets of

@@ -1,51 +1,45 @@
 """The fan-out; the contract is in ``fanout.pxd``."""
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
-from router._fastpath.command cimport NO_PAYLOAD_TYPE
-from router._fastpath.counters cimport (
-    COUNT_INDICES_EXHAUSTED,
-    COUNT_RTP_BYTES_OUT,
-    COUNT_RTP_HEADER_TOO_LONG,
-    COUNT_RTP_OUT,
-    COUNT_RTP_SHED,
-    COUNT_RTP_UNMAPPED_PAYLOAD,
-)
-from router._fastpath.deadlines cimport deadlines_advance
+from router._fastpath.counters cimport COUNT_RTP_HEADER_TOO_LONG
 from router._fastpath.header_plan cimport (
     header_plan,
     plan_address,
     plan_header,
     plan_write,
 )
-from router._fastpath.keyframe cimport key_frame_request
 from router._fastpath.output cimport (
-    OUTPUT_SEGMENT_MAX,
     output_add_run,
+    output_message_end,
     output_reserve_run,
     output_seal,
     output_seal_jobs,
 )
+from router._fastpath.padding cimport (
+    PADDING_SHARE_NONE,
+    PADDING_SHARE_VIDEO,
+    padding_settle,
+)
 from router._fastpath.payload cimport payload_number
 from router._fastpath.rewrite cimport (
     SEND_FIRST,
-    SLOT_GAP_MAX,
     abs_send_time_of,
-    slot_may_start,
+    slot_count_sent,
+    slot_is_open,
     slot_note_sent,
     slot_patch_payload,
     slot_patches_payload,
-    slot_start,
+    slot_takes,
     slot_would_jump,
     slot_write,
 )
 from router._fastpath.rtp cimport EXTENSION_KINDS
-from router._fastpath.sequence cimport SEQUENCE_END
+from router._fastpath.speakers cimport SPEAKERS_MAX, single_packet, speakers_forward
 from router._fastpath.srtp cimport srtp_session, srtp_tag_length
 from router._fastpath.state cimport (
     PENDING_MAX,
-    SHED_OFF,
     STREAM_PENDING_MAX,
     count,
     ntp_at,
@@ -53,13 +47,11 @@ from router._fastpath.state cimport (
     transport,
 )
 from router._fastpath.store cimport STORE_PADDING_MAX
-from router._fastpath.udp cimport UDP_MAX_RUN, UDP_MAX_RUN_BYTES, udp_path
+from router._fastpath.udp cimport udp_path
 from router._fastpath.wire cimport store16
 
 cdef enum:
     CLASSES = 4                     # classes of subscribers whose plans are kept at a time
-    PADDING_SHARE = 64              # of the payload: padding is at most this part
-    FIRST_REPORT_US = 100000        # a started slot's first sender report, for lip sync
 
 
 # Packets of one stream and codec, and what is the same of them for all subscribers.
@@ -105,8 +97,22 @@ cdef void fanout_add(
     s.pending_bytes += <uint32_t>packet.length + STORE_PADDING_MAX
 
 
+# Forward single packets of several streams together; one alone goes the usual way.
+cdef void _forward_singles(
+    plane_state *p, single_packet *singles, int number, packet_run *run, int64_t now_us
+) noexcept nogil:
+    if number == 1:
+        run.packets[0] = singles[0].packet
+        run.number = 1
+        _forward(p, singles[0].stream, run, now_us)
+    elif number:
+        speakers_forward(p, singles, number, now_us)
+
+
 cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
     cdef packet_run run
+    cdef single_packet singles[SPEAKERS_MAX]
+    cdef int speakers = 0
     cdef stored_packet *packet
     cdef inbound_stream *s
     cdef uint32_t waiting
@@ -132,32 +138,22 @@ cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
                     run.number += 1
             i += 1
         s.pending = s.pending_bytes = 0
-        if run.number:
+        if run.number == 1 and not s.video:
+            singles[speakers].packet = run.packets[0]
+            singles[speakers].stream = s
+            speakers += 1
+            if speakers == SPEAKERS_MAX:
+                _forward_singles(p, singles, speakers, &run, now_us)
+                speakers = 0
+        elif run.number:
             _forward(p, s, &run, now_us)
+    _forward_singles(p, singles, speakers, &run, now_us)
 
 
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
     _run_kind(p, False, now_us)     # audio goes first
     _run_kind(p, True, now_us)
     p.pending_count = 0
-
-
-# The next message: returns where it ends.
-cdef inline int _message_end(const class_plan *plan, int number, int start) noexcept nogil:
-    cdef uint32_t segment = plan.lengths[start]
-    cdef uint32_t bytes = segment
-    cdef int end = start + 1
-    if segment > OUTPUT_SEGMENT_MAX:
-        return end
-    while (
-        end < number and end - start < UDP_MAX_RUN and plan.lengths[end] <= segment
-        and bytes + plan.lengths[end] <= UDP_MAX_RUN_BYTES
-    ):
-        bytes += plan.lengths[end]
-        end += 1
-        if plan.lengths[end - 1] < segment:
-            break
-    return end
 
 
 cdef void _plan_class(
@@ -182,7 +178,7 @@ cdef void _plan_class(
         plan.bytes += plan.lengths[i]
     plan.message_count = 0
     while start < run.number:
-        end = _message_end(plan, run.number, start)
+        end = output_message_end(plan.lengths, run.number, start)
         plan.messages[plan.message_count] = <uint8_t>(end - start)
         plan.message_count += 1
         start = end
@@ -214,50 +210,6 @@ cdef class_plan *_plan_for(
     memcpy(plan.ids, t.configuration.extensions_out, EXTENSION_KINDS)
     _plan_class(p, plan, run, send_time)
     return plan
-
-
-cdef inline int _padding_limit(int length) noexcept nogil:
-    return min(STORE_PADDING_MAX, length // PADDING_SHARE)
-
-
-cdef void _pad(stored_packet *packet, int length) noexcept nogil:
-    cdef uint8_t *end = packet.view.data + packet.view.header_length + packet.view.payload_length
-    cdef int padding = length - packet.view.payload_length
-    if padding <= 0 or packet.view.payload_length == 0:
-        return
-    memset(end, 0, <size_t>padding)
-    end[padding - 1] = <uint8_t>padding
-    packet.padding = <uint8_t>padding
-
-
-# Settle the padding: packets that follow each other get the length of the longest where that is
-# little more. The last of such a run may be shorter anyway, whatever it lacks.
-cdef void _plan_padding(
-    const inbound_stream *s, stored_packet **packets, int number
-) noexcept nogil:
-    cdef int first = 0 if s.video else number
-    cdef int end
-    cdef int low
-    cdef int high
-    cdef int size
-    cdef int i
-    while first < number:
-        low = high = packets[first].view.payload_length
-        end = first + 1
-        while end < number:
-            size = packets[end].view.payload_length
-            if max(high, size) - min(low, size) > _padding_limit(max(high, size)):
-                break
-            low = min(low, size)
-            high = max(high, size)
-            end += 1
-        if end < number and packets[end].view.payload_length < high:
-            end += 1        # the shorter one that ends the run
-        for i in range(first, end - 1):
-            _pad(packets[i], high)
-        first = end
-    for i in range(number):
-        packets[i].planned = 1
 
 
 # Sum up what is the same for all subscribers.
@@ -342,20 +294,6 @@ cdef void _write_all(
     slot_note_sent(slot, packet, packet.ext_seq + seq_offset, now_us)
 
 
-cdef inline void _count_sent(
-    plane_state *p, outbound_slot *slot, transport *t, uint64_t packets, uint64_t bytes,
-    uint64_t octets
-) noexcept nogil:
-    slot.packets += packets
-    slot.bytes += bytes
-    slot.octets += octets
-    slot.resend_budget += <int64_t>bytes // 2
-    t.packets_out += packets
-    t.bytes_out += bytes
-    p.counts[COUNT_RTP_OUT] += packets
-    p.counts[COUNT_RTP_BYTES_OUT] += bytes
-
-
 # Write what the slot takes, packet by packet: it may start, or have to.
 cdef void _write_each(
     plane_state *p, inbound_stream *s, outbound_slot *slot, transport *t, const class_plan *plan,
@@ -366,21 +304,10 @@ cdef void _write_each(
     cdef int i
     for i in range(run.number):
         packet = run.packets[i]
-        if slot.started and slot_would_jump(slot, packet):
-            slot.started = False
-            if not slot_may_start(p, slot, packet):
-                key_frame_request(p, s, now_us)
-        if not slot.started:
-            if not slot_may_start(p, slot, packet):
-                continue
-            slot_start(p, slot, packet, now_us)
-            if t.report_at_us > now_us + FIRST_REPORT_US:
-                t.report_at_us = now_us + FIRST_REPORT_US
-                deadlines_advance(&p.timers, slot.transport, t.report_at_us)
-        elif packet.ext_seq < slot.start_ext_seq:
+        if not slot_takes(p, s, slot, t, packet, now_us):
             continue
         length = slot_write(p, slot, t, &plan.headers[i], packet, SEND_FIRST, now_us)
-        _count_sent(p, slot, t, 1, length, packet.view.payload_length)
+        slot_count_sent(p, slot, t, 1, length, packet.view.payload_length)
     output_seal_jobs(&p.out)
 
 
@@ -394,7 +321,9 @@ cdef void _forward(
     cdef int32_t at = s.first_slot
     cdef uint32_t send_time
     cdef int i
-    _plan_padding(s, run.packets, run.number)
+    padding_settle(
+        run.packets, run.number, PADDING_SHARE_VIDEO if s.video else PADDING_SHARE_NONE
+    )
     if at < 0:
         return
     _sum_up(run)
@@ -405,20 +334,11 @@ cdef void _forward(
         slot = &p.slots[at]
         at = slot.next_bound
         t = &p.transports[slot.transport]
-        if not t.has_keys or t.selected < 0:
-            continue
-        if slot.shed == SHED_OFF:
-            p.counts[COUNT_RTP_SHED] += <uint64_t>run.number
-            continue
-        if slot.highest_index >= SEQUENCE_END - (SLOT_GAP_MAX + 1) * STREAM_PENDING_MAX:
-            count(p, COUNT_INDICES_EXHAUSTED)
-            continue
-        if t.configuration.payload_out[run.packets[0].codec] == NO_PAYLOAD_TYPE:
-            p.counts[COUNT_RTP_UNMAPPED_PAYLOAD] += <uint64_t>run.number
+        if not slot_is_open(p, slot, t, run.packets[0].codec, run.number):
             continue
         plan = _plan_for(p, classes, slot, t, run, send_time)
         if _takes_all(slot, run):
             _write_all(p, slot, t, plan, run, now_us)
-            _count_sent(p, slot, t, <uint64_t>run.number, plan.bytes, run.octets)
+            slot_count_sent(p, slot, t, <uint64_t>run.number, plan.bytes, run.octets)
         else:
             _write_each(p, s, slot, t, plan, run, now_us)

@@ -8,7 +8,7 @@ become one message. RTP packets are sealed in runs, soon after their headers wer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from router._fastpath.srtp cimport srtp_job, srtp_sealer, srtp_session
-from router._fastpath.udp cimport out_message, udp_path
+from router._fastpath.udp cimport UDP_MAX_RUN, UDP_MAX_RUN_BYTES, out_message, udp_path
 
 
 cdef enum:
@@ -98,3 +98,24 @@ cdef inline void output_seal(
     job.header_length = header_length
     job.payload_length = payload_length
     job.roc = roc
+
+
+# Returns where the message ends that begins with packet ``start``: as many packets of equal length
+# as the kernel takes at once, of which the last may be shorter.
+cdef inline int output_message_end(
+    const uint32_t *lengths, int number, int start
+) noexcept nogil:
+    cdef uint32_t segment = lengths[start]
+    cdef uint32_t bytes = segment
+    cdef int end = start + 1
+    if segment > OUTPUT_SEGMENT_MAX:
+        return end
+    while (
+        end < number and end - start < UDP_MAX_RUN and lengths[end] <= segment
+        and bytes + lengths[end] <= UDP_MAX_RUN_BYTES
+    ):
+        bytes += lengths[end]
+        end += 1
+        if lengths[end - 1] < segment:
+            break
+    return end

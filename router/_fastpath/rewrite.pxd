@@ -13,9 +13,10 @@ far ahead of it: neither while it cannot be reached nor because a publisher jump
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from router._fastpath.counters cimport COUNT_RTP_BYTES_OUT, COUNT_RTP_OUT
 from router._fastpath.header_plan cimport header_plan
 from router._fastpath.payload cimport payload_number
-from router._fastpath.state cimport outbound_slot, plane_state, transport
+from router._fastpath.state cimport inbound_stream, outbound_slot, plane_state, transport
 from router._fastpath.store cimport stored_packet
 
 
@@ -30,11 +31,6 @@ cdef enum:
     SEND_RTX = 2        # RFC 4588, with the slot's next RTX sequence number
 
 
-# Return 1 when a slot that has not started may start with this packet.
-cdef bint slot_may_start(
-    const plane_state *p, const outbound_slot *slot, const stored_packet *packet
-) noexcept nogil
-
 # Return 1 when the slot would leave a gap before this packet that is too long.
 cdef inline bint slot_would_jump(
     const outbound_slot *slot, const stored_packet *packet
@@ -42,9 +38,15 @@ cdef inline bint slot_would_jump(
     return packet.ext_seq + slot.seq_offset - slot.highest_index > SLOT_GAP_MAX
 
 
-# Begin to forward with this packet.
-cdef void slot_start(
-    plane_state *p, outbound_slot *slot, const stored_packet *packet, int64_t now_us
+# Whether packets of this codec can be sent on the slot at all; counted when not.
+cdef bint slot_is_open(
+    plane_state *p, const outbound_slot *slot, const transport *t, uint8_t codec, int packets
+) noexcept nogil
+
+# Whether the slot takes the packet; starts it where the packet allows that. It is open.
+cdef bint slot_takes(
+    plane_state *p, inbound_stream *s, outbound_slot *slot, transport *t,
+    const stored_packet *packet, int64_t now_us
 ) noexcept nogil
 
 # Whether payloads differ from the publisher's: picture ids go on where the last stream stopped.
@@ -67,6 +69,21 @@ cdef inline void slot_patch_payload(
 cdef void slot_note_sent(
     outbound_slot *slot, const stored_packet *packet, int64_t index, int64_t now_us
 ) noexcept nogil
+
+# Count packets that were sent for the first time. octets: of payload.
+cdef inline void slot_count_sent(
+    plane_state *p, outbound_slot *slot, transport *t, uint64_t packets, uint64_t bytes,
+    uint64_t octets
+) noexcept nogil:
+    slot.packets += packets
+    slot.bytes += bytes
+    slot.octets += octets
+    slot.resend_budget += <int64_t>bytes // 2
+    t.packets_out += packets
+    t.bytes_out += bytes
+    p.counts[COUNT_RTP_OUT] += packets
+    p.counts[COUNT_RTP_BYTES_OUT] += bytes
+
 
 # Write the packet to the output and have it sealed; returns its length with the tag. The transport
 # has keys and a selected address, and the plan is addressed to it.

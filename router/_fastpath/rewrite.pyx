@@ -3,16 +3,28 @@
 from libc.stdint cimport uint16_t
 from libc.string cimport memcpy
 
+from router._fastpath.command cimport NO_PAYLOAD_TYPE
+from router._fastpath.counters cimport (
+    COUNT_INDICES_EXHAUSTED,
+    COUNT_RTP_SHED,
+    COUNT_RTP_UNMAPPED_PAYLOAD,
+)
+from router._fastpath.deadlines cimport deadlines_advance
 from router._fastpath.event cimport EVENT_KIND_SLOT_STARTED
 from router._fastpath.header_plan cimport plan_write
+from router._fastpath.keyframe cimport key_frame_request
 from router._fastpath.output cimport output_add, output_reserve, output_seal
 from router._fastpath.payload cimport payload_shows_key_frames
+from router._fastpath.sequence cimport SEQUENCE_END
 from router._fastpath.srtp cimport srtp_tag_length
-from router._fastpath.state cimport event_push
+from router._fastpath.state cimport SHED_OFF, STREAM_PENDING_MAX, count, event_push
 from router._fastpath.wire cimport store16
 
+cdef enum:
+    FIRST_REPORT_US = 100000        # a started slot's first sender report, for lip sync
 
-cdef bint slot_may_start(
+
+cdef bint _may_start(
     const plane_state *p, const outbound_slot *slot, const stored_packet *packet
 ) noexcept nogil:
     if not slot.video:
@@ -22,7 +34,7 @@ cdef bint slot_may_start(
     return packet.view.payload_length > 0
 
 
-cdef void slot_start(
+cdef void _start(
     plane_state *p, outbound_slot *slot, const stored_packet *packet, int64_t now_us
 ) noexcept nogil:
     cdef uint32_t clock_rate = p.codecs[packet.codec].clock_rate
@@ -43,6 +55,42 @@ cdef void slot_start(
         slot.tl0_offset = <uint8_t>(slot.tl0 + 1 - packet.payload.tl0)
     if not slot.announced:
         slot.announced = event_push(p, EVENT_KIND_SLOT_STARTED, slot.id, now_us)
+
+
+cdef bint slot_is_open(
+    plane_state *p, const outbound_slot *slot, const transport *t, uint8_t codec, int packets
+) noexcept nogil:
+    if not t.has_keys or t.selected < 0:
+        return False
+    if slot.shed == SHED_OFF:
+        p.counts[COUNT_RTP_SHED] += <uint64_t>packets
+        return False
+    if slot.highest_index >= SEQUENCE_END - (SLOT_GAP_MAX + 1) * STREAM_PENDING_MAX:
+        count(p, COUNT_INDICES_EXHAUSTED)
+        return False
+    if t.configuration.payload_out[codec] == NO_PAYLOAD_TYPE:
+        p.counts[COUNT_RTP_UNMAPPED_PAYLOAD] += <uint64_t>packets
+        return False
+    return True
+
+
+cdef bint slot_takes(
+    plane_state *p, inbound_stream *s, outbound_slot *slot, transport *t,
+    const stored_packet *packet, int64_t now_us
+) noexcept nogil:
+    if slot.started and slot_would_jump(slot, packet):
+        slot.started = False
+        if not _may_start(p, slot, packet):
+            key_frame_request(p, s, now_us)
+    if slot.started:
+        return packet.ext_seq >= slot.start_ext_seq
+    if not _may_start(p, slot, packet):
+        return False
+    _start(p, slot, packet, now_us)
+    if t.report_at_us > now_us + FIRST_REPORT_US:
+        t.report_at_us = now_us + FIRST_REPORT_US
+        deadlines_advance(&p.timers, slot.transport, t.report_at_us)
+    return True
 
 
 cdef void slot_note_sent(

@@ -133,6 +133,7 @@ cdef struct transport:
     uint32_t local_ssrc                     # sender of RR and feedback
     uint32_t media_ssrc                     # last inbound one, for transport-wide feedback
     uint16_t transport_seq                  # next transport-wide number that we send
+    int32_t gathered                        # used within one call: see speakers.pyx
     int32_t first_stream, first_slot
     uint32_t streams, slots
     uint32_t running                        # video slots, as shedding.pyx last counted them
