@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import aiohttp
@@ -24,6 +24,7 @@ from benchmarks.load.bursts import (
     BurstPublisher,
     DroppedReceiver,
     FeedbackBody,
+    FrameSender,
 )
 from benchmarks.load.description import Section
 from benchmarks.network import Link
@@ -35,9 +36,8 @@ from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80
 from .drop import drop_media
 from .pace import pace
 from .quiet import QuietReader
-from .sampled import SampledReceiver
+from .sampled import Continuity, SampledReceiver
 
-ROOM = "fanout"
 JOINS_AT_ONCE = 8
 SETUP_VIDEO = VideoSettings(bitrate_bps=8_000, frames_per_second=2)
 SETUP_SECONDS = 120.0
@@ -57,20 +57,45 @@ class Spent:
     forwarded: int
 
 
+@dataclass(slots=True)
+class Audience:
+    """The subscribers of one room."""
+
+    sampled: SampledReceiver
+    dropped: list[DroppedReceiver]
+    """All of them, the sampled one too."""
+
+    def report(self) -> None:
+        """Report for all of them what the sampled one received."""
+        arrivals, self.sampled.arrivals = self.sampled.arrivals, Arrivals()
+        if not arrivals.ticks:
+            return
+        ticks = arrivals.ticks
+        bodies = [
+            FeedbackBody(ticks[start : start + FEEDBACK_PACKETS])
+            for start in range(0, len(ticks), FEEDBACK_PACKETS)
+        ]
+        for receiver in self.dropped:
+            receiver.report(arrivals, bodies)
+
+
 class FanoutSession:
-    """Everybody has joined and receives; media is dropped but for the sampled subscriber's."""
+    """Everybody has joined and receives; media is dropped but for one subscriber's of each room."""
 
     def __init__(
         self,
         server: ServerProcess,
         http: aiohttp.ClientSession,
         publishers: list[BurstPublisher],
-        sampled: SampledReceiver,
-        dropped: list[DroppedReceiver],
+        audiences: list[Audience],
     ) -> None:
-        self.sampled = sampled
         self._server, self._http = server, http
-        self._publishers, self._dropped = publishers, dropped
+        self._publishers, self._audiences = publishers, audiences
+
+    @property
+    def sampled(self) -> list[Continuity]:
+        """What the sampled subscribers received, by room."""
+        return [audience.sampled.continuity for audience in self._audiences]
 
     @classmethod
     @asynccontextmanager
@@ -79,12 +104,17 @@ class FanoutSession:
         server: ServerProcess,
         link: Link,
         *,
+        rooms: int,
         publishers: int,
         subscribers: int,
         suite: str,
         progress: Progress,
     ) -> AsyncIterator[Self]:
-        """Let all join, wait until all receive everybody, pause, and drop media from then on."""
+        """
+        Let all join, wait until all receive everybody, pause, and drop media from then on.
+
+        :param publishers: Of each room; likewise ``subscribers``.
+        """
         set_up = _SetUp(server, link, suite)
         connector = aiohttp.TCPConnector(limit=0)  # each subscriber holds one
         async with aiohttp.ClientSession(connector=connector) as set_up.http:
@@ -92,7 +122,7 @@ class FanoutSession:
                 yield cls(
                     server,
                     set_up.http,
-                    *await set_up.run(publishers, subscribers, progress),
+                    *await set_up.run(rooms, publishers, subscribers, progress),
                 )
             finally:
                 if set_up.reader is not None:
@@ -104,7 +134,8 @@ class FanoutSession:
 
     def forget(self) -> None:
         """Count from here on."""
-        self.sampled.continuity.forget()
+        for continuity in self.sampled:
+            continuity.forget()
 
     async def run(self, seconds: float, rate: float) -> Spent:
         """Send for a time and return what it cost; all that was sent has to arrive."""
@@ -119,7 +150,8 @@ class FanoutSession:
         used = cpu_time(self._server.pid).since(spent)
         forwarded = await self._forwarded() - before
         self._report()
-        self.sampled.check()
+        for audience in self._audiences:
+            audience.sampled.check()
         if not forwarded:
             raise RuntimeError("nothing was forwarded")
         return Spent(used.plane / forwarded, used.process / forwarded, forwarded)
@@ -133,17 +165,19 @@ class FanoutSession:
             self._report()
 
     def _report(self) -> None:
-        sampled = self.sampled
-        arrivals, sampled.arrivals = sampled.arrivals, Arrivals()
-        if not arrivals.ticks:
-            return
-        ticks = arrivals.ticks
-        bodies = [
-            FeedbackBody(ticks[start : start + FEEDBACK_PACKETS])
-            for start in range(0, len(ticks), FEEDBACK_PACKETS)
-        ]
-        for receiver in self._dropped:
-            receiver.report(arrivals, bodies)
+        for audience in self._audiences:
+            audience.report()
+
+
+@dataclass(slots=True)
+class _Joined:
+    """A room in which everybody receives everybody."""
+
+    clients: list[RspClient]
+    streams: list[dict[int, int]]
+    """Of each client: SSRC by publisher."""
+    senders: dict[int, FrameSender] = field(default_factory=dict)
+    """By publisher."""
 
 
 class _SetUp:
@@ -157,52 +191,76 @@ class _SetUp:
         self._certificate = make_certificate(self._rng)
 
     async def run(
-        self, publishers: int, subscribers: int, progress: Progress
-    ) -> tuple[list[BurstPublisher], SampledReceiver, list[DroppedReceiver]]:
-        await self._server.create_room(
-            self.http,
-            UniqueName=ROOM,
-            Type="group",
-            MaxParticipants=max(2, publishers + subscribers),
-        )
-        sources = [await self._publish(number) for number in range(publishers)]
+        self, rooms: int, publishers: int, subscribers: int, progress: Progress
+    ) -> tuple[list[BurstPublisher], list[Audience]]:
+        bursts: list[BurstPublisher] = []
+        joined: list[_Joined] = []
+        sources: list[tuple[Peer, Section]] = []
+        for room in (f"fanout-{number}" for number in range(rooms)):
+            await self._server.create_room(
+                self.http,
+                UniqueName=room,
+                Type="group",
+                MaxParticipants=max(2, publishers + subscribers),
+            )
+            first = len(sources)
+            sources += [await self._publish(room, first + n) for n in range(publishers)]
+            clients = await self._join(room, publishers, subscribers, progress)
+            progress.say(f"{room}: waiting until everybody receives everybody")
+            streams = [await self._streams(client, publishers) for client in clients]
+            for peer, section in sources[first:]:
+                peer.core.media.stop(section)
+            joined.append(_Joined(clients, streams))
+        await asyncio.sleep(PAUSE_SECONDS)
+        for number, (peer, section) in enumerate(sources):
+            bursts.append(BurstPublisher(peer, section, publisher=number))
+            joined[number // publishers].senders[number] = bursts[-1].sender
+        self._drop_media([room.clients[0].peer for room in joined])
+        return bursts, self._audiences(joined)
+
+    async def _join(
+        self, room: str, publishers: int, subscribers: int, progress: Progress
+    ) -> list[RspClient]:
         turns = asyncio.Semaphore(JOINS_AT_ONCE)
+        clients: list[RspClient] = []
 
         async def join(number: int) -> None:
             async with turns:
-                await self._subscribe(number, publishers)
-                progress.say(f"{len(self.subscribers)} of {subscribers} subscribers joined")
+                clients.append(await self._subscribe(room, number, publishers))
+                progress.say(f"{room}: {len(clients)} of {subscribers} subscribers joined")
 
         await asyncio.gather(*(join(number) for number in range(subscribers)))
-        progress.say("waiting until everybody receives everybody")
-        streams = [await self._streams(client, publishers) for client in self.subscribers]
-        for peer, section in sources:
-            peer.core.media.stop(section)
-        await asyncio.sleep(PAUSE_SECONDS)
-        bursts = [
-            BurstPublisher(peer, section, publisher=number)
-            for number, (peer, section) in enumerate(sources)
-        ]
-        sampled_peer = self.subscribers[0].peer
+        return clients
+
+    def _drop_media(self, sampled: list[Peer]) -> None:
+        """Of all but these."""
         if self._link.is_loopback:
-            for client in self.subscribers[1:]:
-                drop_media(client.peer.socket)
-        else:
-            self._link.drop_media(but_port=sampled_peer.local.port)
-        sampled = SampledReceiver(
-            sampled_peer,
-            {number: burst.sender for number, burst in enumerate(bursts)},
-            streams[0],
-        )
+            for client in self.subscribers:
+                if client.peer not in sampled:
+                    drop_media(client.peer.socket)
+            return
+        first, *others = sampled
+        self._link.drop_media(but_port=first.local.port)
+        for peer in others:
+            self._link.let_through(peer.local.port)
+
+    def _audiences(self, joined: list[_Joined]) -> list[Audience]:
+        audiences = []
+        readers = {}
+        for room in joined:
+            peer = room.clients[0].peer
+            sampled = SampledReceiver(peer, room.senders, room.streams[0])
+            readers[peer] = sampled.read
+            dropped = [
+                DroppedReceiver(client.peer, found)
+                for client, found in zip(room.clients, room.streams, strict=True)
+            ]
+            audiences.append(Audience(sampled, dropped))
         self.reader = QuietReader()
         for peer in self.peers:
             reader = peer.yield_reading()
-            self.reader.add(peer.socket, sampled.read if peer is sampled_peer else reader)
-        dropped = [
-            DroppedReceiver(client.peer, found)
-            for client, found in zip(self.subscribers, streams, strict=True)
-        ]
-        return bursts, sampled, dropped
+            self.reader.add(peer.socket, readers.get(peer, reader))
+        return audiences
 
     def _peer(self, *, receives: bool) -> Peer:
         profile = AEAD_AES_128_GCM if not receives else _PROFILES[self._suite]
@@ -217,33 +275,34 @@ class _SetUp:
         self.peers.append(peer)
         return peer
 
-    async def _publish(self, number: int) -> tuple[Peer, Section]:
+    async def _publish(self, room: str, number: int) -> tuple[Peer, Section]:
         peer = self._peer(receives=False)
         encoder = Vp8Encoder(number, SETUP_VIDEO, self._rng)
         section = peer.core.publish(encoder, f"video-{number}", asyncio.get_running_loop().time())
         whip = WhipSession(
             self.http,
             peer,
-            endpoint=f"{self._server.url}/whip/{ROOM}",
-            token=self._server.account.access_token(f"publisher-{number}", ROOM),
+            endpoint=f"{self._server.url}/whip/{room}",
+            token=self._server.account.access_token(f"publisher-{number}", room),
         )
         await whip.start()
         await peer.wait_connected(seconds=SETUP_SECONDS)
         return peer, section
 
-    async def _subscribe(self, number: int, publishers: int) -> None:
+    async def _subscribe(self, room: str, number: int, publishers: int) -> RspClient:
         client = RspClient(
             self.http,
             self._peer(receives=True),
             url=self._server.signaling_url,
-            token=self._server.account.access_token(f"subscriber-{number}", ROOM),
-            room=ROOM,
+            token=self._server.account.access_token(f"subscriber-{number}", room),
+            room=room,
             rng=random.Random(self._rng.getrandbits(64)),
         )
         await client.join(seconds=SETUP_SECONDS)
         self.subscribers.append(client)
         await client.peer.wait_connected(seconds=SETUP_SECONDS)
         await client.wait_subscribed(publishers, seconds=SETUP_SECONDS)
+        return client
 
     async def _streams(self, client: RspClient, publishers: int) -> dict[int, int]:
         """Return the SSRC by which each publisher arrives, once all do."""

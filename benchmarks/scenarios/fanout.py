@@ -4,13 +4,13 @@ What it costs to forward one packet to one more subscriber, as CPU time of the s
 The whole server runs in a process of its own. Publishers send VP8 over WHIP, subscribers join over
 signaling; all with ICE, DTLS and SRTP. Between server and clients is a veth pair of two network
 namespaces. When everybody receives, media is dropped where it leaves the server's namespace, but
-for one subscriber, whose packets are opened with libsrtp and compared byte for byte, and so are
-their numbers; for the others RR and transport-wide feedback are made up from what that one
-received. Receivers that share the
-machine would otherwise be charged to the server.
+for one subscriber of each room, whose packets are opened with libsrtp and compared byte for byte,
+and so are their numbers; for the others RR and transport-wide feedback are made up from what that
+one received. Receivers that share the machine would otherwise be charged to the server.
 
 In turns with the server, the limit runs over the same pair under the same load: a program that does
 nothing but the fan-out. The ratio of the two survives a slow or busy machine; nanoseconds do not.
+It knows no rooms: with several, all their publishers send to the same N subscribers there.
 
 Publishers seal with AES-128-GCM in all runs, of the server and of the limit alike; --suite is what
 the subscribers negotiate. One subscriber of the limit gets its packets too, and they are checked.
@@ -42,6 +42,7 @@ _LOOPBACK = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.add_argument("--rooms", type=int, default=1, metavar="R", help="of one load each")
     parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--publishers", type=int, metavar="P", help="default 500 / N, 1 to 20")
     parser.add_argument("--frames-per-second", type=float, default=100, help="of each publisher")
@@ -92,6 +93,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             FanoutSession.joined(
                 server,
                 link,
+                rooms=arguments.rooms,
                 publishers=publishers,
                 subscribers=arguments.subscribers,
                 suite=arguments.suite,
@@ -103,7 +105,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             reference = stack.enter_context(
                 LimitRun(
                     link,
-                    publishers=publishers,
+                    publishers=arguments.rooms * publishers,
                     subscribers=arguments.subscribers,
                     suite=arguments.suite,
                 )
@@ -122,7 +124,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             if reference is not None:
                 limits.append(await reference.run(1.0, rate))
     progress.clear()
-    sampled = session.sampled.continuity
+    sampled = session.sampled
     median = statistics.median(plane)
     limit_ns = statistics.median(limits) if limits else None
     ratio = median / limit_ns if limit_ns else None
@@ -130,8 +132,8 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
     limit_figures = {}
     if reference is not None:
         limit_figures = {
-            "limit_latency_ms": _latency(reference.continuity),
-            "limit_loss": _loss(reference.continuity),
+            "limit_latency_ms": _latency([reference.continuity]),
+            "limit_loss": _loss([reference.continuity]),
             "limit_sampled_packets": reference.continuity.packets,
         }
     notes = [_LOOPBACK] if link.is_loopback else []
@@ -148,11 +150,12 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             ("forwarded packets per CPU second", round(1e9 / median), None, None),
             ("latency ms, p50", latency["p50"], None, None),
             ("latency ms, p99", latency["p99"], None, None),
-            ("sampled packets, all of them right", sampled.packets, None, None),
-            ("lost", sampled.lost, None, None),
+            ("sampled packets, all of them right", sum(one.packets for one in sampled), None, None),
+            ("lost", sum(one.lost for one in sampled), None, None),
             *_limit_rows(reference),
         ],
         figures={
+            "rooms": arguments.rooms,
             "subscribers": arguments.subscribers,
             "publishers": publishers,
             "frames_per_second": rate,
@@ -166,7 +169,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             "ratio_to_limit": ratio,
             "latency_ms": latency,
             "loss": _loss(sampled),
-            "sampled_packets": sampled.packets,
+            "sampled_packets": sum(one.packets for one in sampled),
             "publishers_suite": "gcm",
             **limit_figures,
         },
@@ -179,19 +182,18 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
 def _limit_rows(reference: LimitRun | None) -> list[tuple[str, float, None, None]]:
     if reference is None:
         return []
-    latency = _latency(reference.continuity)
+    latency = _latency([reference.continuity])
     return [
         ("the limit's latency ms, p50", latency["p50"], None, None),
         ("the limit's latency ms, p99", latency["p99"], None, None),
     ]
 
 
-def _latency(sampled: Continuity) -> dict[str, float]:
-    return {
-        "p50": quantile(sampled.latencies_ms, 0.5),
-        "p99": quantile(sampled.latencies_ms, 0.99),
-    }
+def _latency(sampled: list[Continuity]) -> dict[str, float]:
+    latencies = [ms for one in sampled for ms in one.latencies_ms]
+    return {"p50": quantile(latencies, 0.5), "p99": quantile(latencies, 0.99)}
 
 
-def _loss(sampled: Continuity) -> float:
-    return sampled.lost / max(1, sampled.packets + sampled.lost)
+def _loss(sampled: list[Continuity]) -> float:
+    lost = sum(one.lost for one in sampled)
+    return lost / max(1, lost + sum(one.packets for one in sampled))

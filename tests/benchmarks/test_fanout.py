@@ -53,6 +53,13 @@ def test_a_short_run(tmp_path: Path, suite: str, nic: str) -> None:
     assert found["nic"] == (nic if os.geteuid() == 0 else "loopback")
 
 
+def test_several_rooms_have_a_sampled_subscriber_each(tmp_path: Path) -> None:
+    found = check_run(tmp_path / "fanout.json", "--rooms", "2")
+    assert found["rooms"] == 2
+    # Twice what one room's has: 80 frames of 5 packets or more.
+    assert found["sampled_packets"] >= 300
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="all runs are without privileges")
 def test_a_run_without_privileges_is_over_loopback(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
