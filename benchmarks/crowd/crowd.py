@@ -41,6 +41,8 @@ class CrowdConfig:
     """Whether somebody speaks in them; a join ends with the first packet then."""
     workers: int = 2
     """Processes."""
+    first_seed: int = 0
+    """Of the first process; crowds of one server must not share seeds."""
     hold: float = 0.5
     """Seconds from the first packet to leaving; well below the 30 that consent lasts."""
     patience: float = 10.0
@@ -72,7 +74,7 @@ class Crowd:
                     "account": asdict(server.account),
                     "signaling_url": server.signaling_url,
                     "host": server.host,
-                    "seed": number,
+                    "seed": config.first_seed + number,
                     **asdict(config),
                 }
                 await _say(processes[-1], settings)
@@ -88,6 +90,10 @@ class Crowd:
     async def offer(self, rate: float, seconds: float) -> Outcome:
         """Begin ``rate`` joins a second in all, whatever becomes of them."""
         return await self._ask({"offer": rate / len(self._processes), "seconds": seconds})
+
+    async def knock(self, rate: float, seconds: float) -> Outcome:
+        """Begin ``rate`` joins a second in all, and give them up when the server would go on."""
+        return await self._ask({"knock": rate / len(self._processes), "seconds": seconds})
 
     async def fill(self, count: int, *, at_once: int = 4) -> Outcome:
         """Let ``count`` in all join and stay; each worker has ``at_once`` under way."""

@@ -18,12 +18,19 @@ class Outcome:
     """How many were told to come back later."""
     failed: Counter[str] = field(default_factory=Counter)
     """The others, by reason."""
+    offering_seconds: float = 0.0
+    """In which they were begun; more than was asked for when the worker could not keep up."""
     seconds: float = 0.0
     """From the first join that was begun to the last that ended."""
     latencies_ms: list[float] = field(default_factory=list)
     """From opening the WebSocket to the first RTP packet, of those that joined."""
     cpu_seconds: float = 0.0
     """Of the workers."""
+
+    @property
+    def offered_rate(self) -> float:
+        """Joins that were begun in a second."""
+        return self.offered / self.offering_seconds if self.offering_seconds else 0.0
 
     @property
     def goodput(self) -> float:
@@ -43,6 +50,7 @@ class Outcome:
             total.joined += message["joined"]
             total.busy += message["busy"]
             total.failed.update(message["failed"])
+            total.offering_seconds = max(total.offering_seconds, message["offering_seconds"])
             total.seconds = max(total.seconds, message["seconds"])
             total.latencies_ms += message["latencies_ms"]
             total.cpu_seconds += message["cpu_seconds"]

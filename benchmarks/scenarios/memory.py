@@ -39,7 +39,6 @@ from benchmarks.server import ServerProcess, running_server
 NAME = "memory"
 HELP = "resident memory of idle participants and of subscriptions, and native memory alone"
 
-SETTLE_SECONDS = 3.0
 TRACKS = 2
 WARM_UP = 20
 FILL_SECONDS = 120.0
@@ -51,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--participants", type=int, default=2000, metavar="N")
     parser.add_argument("--per-room", type=int, default=20, help="participants of a room")
     parser.add_argument("--workers", type=int, default=2, help="processes of clients")
+    parser.add_argument(
+        "--settle", type=float, default=3.0, metavar="S", help="seconds before memory is read"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Result:
@@ -89,18 +91,18 @@ async def _run(
         progress.say("warming up")
         _check(await crowd.fill(WARM_UP), WARM_UP)
         await crowd.leave()
-        empty = await _settled(server)
+        empty = await _settled(server, arguments.settle)
         progress.say(f"{arguments.participants} participants join")
         _check(await crowd.fill(arguments.participants), arguments.participants)
-        idle = await _settled(server)
+        idle = await _settled(server, arguments.settle)
         progress.say(f"{TRACKS} tracks in each of {len(names)} rooms")
         async with AsyncExitStack() as stack:
             await _publish(server, http, names, stack)
             await crowd.await_tracks(TRACKS)
-            subscribed = await _settled(server)
+            subscribed = await _settled(server, arguments.settle)
         progress.say("all leave")
         await crowd.leave()
-        left = await _settled(server)
+        left = await _settled(server, arguments.settle)
     progress.clear()
     participants, subscriptions = arguments.participants, arguments.participants * TRACKS
     per_participant = (idle - empty) / participants
@@ -145,8 +147,8 @@ def _check(outcome: Outcome, wanted: int) -> None:
         )
 
 
-async def _settled(server: ServerProcess) -> int:
-    await asyncio.sleep(SETTLE_SECONDS)
+async def _settled(server: ServerProcess, seconds: float) -> int:
+    await asyncio.sleep(seconds)
     return resident_bytes(server.pid)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 def test_participants_and_subscriptions_take_memory(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
     command = [sys.executable, "-m", "benchmarks", "memory", "--participants", "40"]
-    command += ["--per-room", "10", "--workers", "1", "--json", str(path)]
+    command += ["--per-room", "10", "--workers", "1", "--settle", "0.5", "--json", str(path)]
     subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[2])
     result = json.loads(path.read_text())
     assert (result["participants"], result["rooms"], result["subscriptions"]) == (40, 4, 80)
