@@ -53,7 +53,12 @@ from router._fastpath.keyframe cimport (
 from router._fastpath.link cimport copies_restart, copy_set
 from router._fastpath.loss cimport loss_init
 from router._fastpath.output cimport NO_OWNER, output_add, output_flush, output_reserve
-from router._fastpath.reports cimport REPORT_INTERVAL_US, send_bye, transport_rearm
+from router._fastpath.reports cimport (
+    REPORT_INTERVAL_US,
+    report_tick,
+    send_bye,
+    transport_rearm,
+)
 from router._fastpath.ring cimport ring_peek, ring_pop
 from router._fastpath.rtp cimport (
     EXTENSION_KINDS,
@@ -261,7 +266,7 @@ cdef int _set_keys(
     t.has_keys = True
     _forget_indices(p, t, now_us)
     if t.report_at_us == NEVER_US:
-        t.report_at_us = now_us + <int64_t>(next_random(p) % REPORT_INTERVAL_US)
+        t.report_at_us = report_tick(now_us + <int64_t>(next_random(p) % REPORT_INTERVAL_US))
     transport_rearm(p, t)
     key_frames_for_subscriber(p, t, now_us)
     return DONE

@@ -93,8 +93,9 @@ cdef void transport_timer(plane_state *p, transport *t, int64_t now_us) noexcept
             t.feedback_at_us = NEVER_US
             _send_arrivals(p, t)
         if now_us >= t.report_at_us:
-            t.report_at_us = now_us + REPORT_INTERVAL_US * 3 // 4 + <int64_t>(
-                next_random(p) % (REPORT_INTERVAL_US // 2)
+            t.report_at_us = report_tick(
+                now_us + REPORT_INTERVAL_US * 3 // 4
+                + <int64_t>(next_random(p) % (REPORT_INTERVAL_US // 2))
             )
             _send_sender_reports(p, t, now_us)
             _send_receiver_reports(p, t, now_us)
