@@ -4,6 +4,9 @@ The loop; the contract is in ``loop.pxd``.
 Waking costs 10 to 20 us, as much as forwarding dozens of packets. So when a wake-up brings few
 packets and there is time, the thread sleeps on to the next half millisecond and takes what has
 come by then into the same fan-out. Under load batches form by themselves, and it forwards at once.
+
+Where a few packets come within half a millisecond again and again, as the audio of a large room
+does, or checks and reports of many at a time, the thread wakes at ticks only.
 """
 
 from libc.string cimport memset
@@ -24,6 +27,8 @@ from router._fastpath.udp cimport UDP_BATCH, datagram, udp_queue, udp_receive
 cdef enum:
     GATHER_TICK_US = 500
     GATHER_BELOW_PACKETS = 4
+    TICKING_AFTER = 2           # times in a row that a tick would have spared a wake-up
+    TICKING_UNTIL = 2           # ticks in a row that brought nothing
     COMMANDS_PER_WAKE = 32      # so that a rush of joins does not hold up media
     DRAIN_ROUNDS = 4            # so that a flood of input cannot starve timers and commands
     LONGEST_SLEEP_US = 1000000
@@ -49,6 +54,28 @@ cdef struct load_meter:
     int64_t window_at_us
     load_window window
     bint high               # more than 70 % of the last window was busy
+
+
+# Whether the thread wakes at ticks, and what speaks for changing that.
+cdef struct tick_mode:
+    bint on
+    int in_a_row
+    int64_t few_at_us       # when few packets came last
+
+
+cdef inline void _note_few(tick_mode *ticks, bint within_tick, int64_t now_us) noexcept nogil:
+    ticks.few_at_us = now_us
+    ticks.in_a_row = ticks.in_a_row + 1 if within_tick else 0
+    if ticks.in_a_row >= TICKING_AFTER:
+        ticks.on = True
+        ticks.in_a_row = 0
+
+
+cdef inline void _note_tick(tick_mode *ticks, bint brought_some, bint high) noexcept nogil:
+    ticks.in_a_row = 0 if brought_some else ticks.in_a_row + 1
+    if high or ticks.in_a_row >= TICKING_UNTIL:
+        ticks.on = False
+        ticks.in_a_row = 0
 
 
 cdef int64_t monotonic_us() noexcept nogil:
@@ -136,6 +163,7 @@ cdef int loop_run(
 ) noexcept nogil:
     cdef datagram batch[UDP_BATCH]
     cdef load_meter meter
+    cdef tick_mode ticks
     cdef int64_t woke_at_us = monotonic_us()
     cdef int64_t now_us = woke_at_us
     cdef bint full = False
@@ -145,16 +173,26 @@ cdef int loop_run(
     meter.window_at_us = now_us
     memset(&meter.window, 0, sizeof(load_window))
     meter.high = False
+    ticks.on = False
+    ticks.in_a_row = 0
+    ticks.few_at_us = 0
     while not stopping[0]:
         commands_run(p, now_us, COMMANDS_PER_WAKE)
         crossed = links_receive(p, now_us)
         taken = _drain(p, socket, batch, now_us, &full)
         # What crossed was gathered by the plane that it came from.
-        if 0 < taken < GATHER_BELOW_PACKETS and not (meter.high or crossed) and p.pending_count:
+        if ticks.on:
+            _note_tick(&ticks, taken + crossed > 0, meter.high)
+        elif not 0 < taken < GATHER_BELOW_PACKETS or meter.high or crossed:
+            pass
+        elif p.pending_count == 0:
+            _note_few(&ticks, now_us - ticks.few_at_us < GATHER_TICK_US, now_us)
+        else:
             _meter(p, &meter, socket, woke_at_us, monotonic_us(), busy_us)
             _sleep_to_tick(now_us)
             now_us = woke_at_us = monotonic_us()
             more = _drain(p, socket, batch, now_us, &full)
+            _note_few(&ticks, more > 0, now_us)
             taken = more if more < 0 else taken + more
         if taken < 0:
             return taken
@@ -164,9 +202,12 @@ cdef int loop_run(
         meter.window.emptied |= not full
         _meter(p, &meter, socket, woke_at_us, now_us, busy_us)
         woke_at_us = now_us
-        if full or deadlines_next(&p.timers) <= now_us:
+        if full or (deadlines_next(&p.timers) <= now_us and not ticks.on):
             continue
-        if ring_sleep(p.commands) and not links_wait(p):
+        if ticks.on:
+            _sleep_to_tick(now_us)
+            count(p, COUNT_WAKEUPS)
+        elif ring_sleep(p.commands) and not links_wait(p):
             if stopping[0]:
                 break
             _sleep(p, socket, now_us)

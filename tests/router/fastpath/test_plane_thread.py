@@ -11,8 +11,9 @@ import pytest
 
 from router._fastpath import plane as fp
 from router.errors import DataPlaneError
+from router.rtp import RtpPacket
 
-from .peers import AEAD, CM, VP8, Peer, new_plane
+from .peers import AEAD, CM, OPUS, VP8, Peer, new_plane
 from .room import OUT_SSRC, SSRC, STREAM, video
 from .test_udp import has_ipv6
 
@@ -108,6 +109,40 @@ def test_datagrams_that_the_kernel_drops_are_counted() -> None:
     assert 0 < dropped < 200
     plane.close()
     assert plane.counters()["socket_receive_drops"] == dropped
+
+
+def test_thread_that_wakes_at_ticks_serves_all_and_stops() -> None:
+    plane = new_plane()
+    with running(plane) as port:
+        peers = [SocketPeer(plane, port, n) for n in range(8)]
+        for n, peer in enumerate(peers):
+            peer.configure(types_out={OPUS: 110})
+            peer.connect()
+            plane.add_stream(0x10000 + n, peer.id, 3000 + n, 0, video=False)
+        for n in range(1, 8):
+            plane.add_slot(0x10000 + n, peers[0].id, 4000 + n, 0, video=False)
+            plane.bind_slot(0x10000 + n, 0x10000 + n)
+        peers[0].send([peers[0].check()])
+        while len(peers[0].received.stun) < 2:  # the commands before it are done
+            peers[0].receive_one()
+        for number in range(100):
+            for n, peer in enumerate(peers[1:], 1):
+                packet = RtpPacket(
+                    payload_type=111,
+                    sequence_number=number,
+                    rtp_timestamp=number * 960,
+                    ssrc=3000 + n,
+                    payload=bytes([n]) * 80,
+                )
+                peer.send([peer.seal(packet)])
+            while len(peers[0].received.rtp) < 7 * (number + 1):
+                peers[0].receive_one()
+        plane.remove_slot(0x10000 + 7)  # a command that nobody rings for
+        peers[0].send([peers[0].check()])
+        while len(peers[0].received.stun) < 3:
+            peers[0].receive_one()
+        assert plane.slot_stats(0x10000 + 7) is None
+        assert peers[0].undecipherable == 0
 
 
 def test_room_runs_on_a_thread() -> None:
