@@ -58,15 +58,22 @@ class Continuity:
         self._streams: dict[int, _Stream] = {}
         self._transport_cc: int | None = None
         self._missing = self._skipped = self._forgotten = 0
+        self._withheld = self._withheld_before = 0
 
     @property
     def lost(self) -> int:
         """Packets that did not come: gaps of the streams, or in the transport-wide numbers."""
         return max(self._missing, self._skipped) - self._forgotten
 
+    @property
+    def withheld(self) -> int:
+        """Packets that the server did not send, having switched streams off."""
+        return self._withheld - self._withheld_before
+
     def forget(self) -> None:
         """Count from here on."""
         self._forgotten += self.lost
+        self._withheld_before = self._withheld
         self.packets = 0
         self.latencies_ms.clear()
 
@@ -111,20 +118,30 @@ class Continuity:
             return 0
         if place < before.next_frame:
             raise WrongPacket(f"{name} comes twice or late")
+        if place == before.next_frame:
+            missing = 0
+        else:
+            missing = self._sent_between(rtp, before.next_frame, sent.sequence_number + index, name)
+        withheld = (before.sequence_number - found.sequence_number) & 0xFFFF
+        if 0 < withheld <= missing and index == 0:
+            # The server had switched the stream off; its numbers go on as if nothing had been sent.
+            self._withheld += withheld
+            return missing - withheld
         for what in ("sequence_number", "timestamp", "picture_id"):
             if getattr(before, what) != getattr(found, what):
                 raise WrongPacket(
                     f"{name}: {what} is now {getattr(found, what)} ahead of what was sent, "
                     f"and was {getattr(before, what)} before"
                 )
-        if place == before.next_frame:
-            return 0
+        return missing
+
+    def _sent_between(self, rtp: RtpPacket, place: tuple[int, int], until: int, name: str) -> int:
+        """Return how many packets of a publisher there are from a place to a sequence number."""
         sender = self._senders[int.from_bytes(rtp.payload[MARK_AT + 4 : MARK_AT + 8], "big")]
-        missed = sender.sent.get(before.next_frame[0])
-        if missed is None:
-            raise WrongPacket(f"{name} comes after frame {before.next_frame[0]}, long ago")
-        first = missed.sequence_number + before.next_frame[1]
-        return (sent.sequence_number + index - first) & 0xFFFF
+        first = sender.sent.get(place[0])
+        if first is None:
+            raise WrongPacket(f"{name} comes after frame {place[0]}, long ago")
+        return (until - first.sequence_number - place[1]) & 0xFFFF
 
     def _count_transport_wide(self, rtp: RtpPacket, name: str) -> None:
         element = rtp.extension(self._transport_cc_id)

@@ -91,6 +91,7 @@ class Janus:
         self.notes: tuple[str, ...] = ()
         self._session = session
         self._feeds: list[tuple[int, str]] = []
+        self._publishers: list[int] = []
 
     async def set_up(self, publishers: int) -> None:
         """Make the room."""
@@ -133,9 +134,12 @@ class Janus:
         await self._trickle(handle, peer)
         mid = peer.core.descriptions.sections[0].mid
         self._feeds.append((data["id"], mid))
+        self._publishers.append(handle)
 
     async def subscribe(self, peer: Peer) -> None:
         """Let a peer receive all that is published."""
+        for publisher in self._publishers:
+            await self._session.wait_up(publisher)
         handle = await self._session.attach()
         streams = [{"feed": feed, "mid": mid} for feed, mid in self._feeds]
         body = {"request": "join", "ptype": "subscriber", "room": ROOM, "streams": streams}
@@ -162,6 +166,8 @@ class _Session:
         self._websocket = websocket
         self._id: int | None = None
         self._waiting: dict[str, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
+        self._up: dict[int, asyncio.Event] = {}
+        """By handle: its connection is up."""
         self._count = 0
         self._tasks = [asyncio.create_task(self._read())]
 
@@ -172,7 +178,13 @@ class _Session:
     async def attach(self) -> int:
         answer = await self.ask({"janus": "attach", "plugin": PLUGIN})
         handle: int = answer["data"]["id"]
+        self._up[handle] = asyncio.Event()
         return handle
+
+    async def wait_up(self, handle: int) -> None:
+        """Wait until Janus has told the plugin that media can flow; then others find its feed."""
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            await self._up[handle].wait()
 
     async def message(
         self, handle: int, body: dict[str, Any], jsep: dict[str, str] | None = None
@@ -216,6 +228,8 @@ class _Session:
     async def _read(self) -> None:
         async for message in self._websocket:
             found = message.json()
+            if found["janus"] == "webrtcup":
+                self._up[found["sender"]].set()
             kind, waiting = self._waiting.get(found.get("transaction"), ("", None))
             if kind == "message" and found["janus"] == "ack":
                 continue  # The plugin answers later.

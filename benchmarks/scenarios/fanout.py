@@ -152,6 +152,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             ("latency ms, p99", latency["p99"], None, None),
             ("sampled packets, all of them right", sum(one.packets for one in sampled), None, None),
             ("lost", sum(one.lost for one in sampled), None, None),
+            ("withheld by the server", sum(one.withheld for one in sampled), None, None),
             *_limit_rows(reference),
         ],
         figures={
@@ -195,5 +196,5 @@ def _latency(sampled: list[Continuity]) -> dict[str, float]:
 
 
 def _loss(sampled: list[Continuity]) -> float:
-    lost = sum(one.lost for one in sampled)
-    return lost / max(1, lost + sum(one.packets for one in sampled))
+    missing = sum(one.lost + one.withheld for one in sampled)
+    return missing / max(1, missing + sum(one.packets for one in sampled))

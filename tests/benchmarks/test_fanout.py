@@ -170,6 +170,24 @@ def test_missing_packets_are_counted() -> None:
     assert (sent.continuity.lost, sent.continuity.packets) == (0, 0)
 
 
+def test_a_stream_that_was_switched_off_goes_on_without_a_gap() -> None:
+    sent = Sent()
+    packets = sent.packets()
+    off = sum(sent.sender.sent[frame].packets for frame in (1, 2))
+    at = sent.sender.sent[0].packets
+    resumed = [
+        replace(
+            packet,
+            sequence_number=(packet.sequence_number - off) & 0xFFFF,
+            payload=packet.payload[:2] + b"\x80\x55" + packet.payload[4:],
+            extensions=((2, (0xFFFC + number & 0xFFFF).to_bytes(2, "big")),),
+        )
+        for number, packet in enumerate(packets[at + off :], at)
+    ]
+    sent.take([*packets[:at], *resumed])
+    assert (sent.continuity.lost, sent.continuity.withheld) == (0, off)
+
+
 def test_skipped_transport_wide_numbers_are_losses() -> None:
     sent = Sent()
     packets = sent.packets()
