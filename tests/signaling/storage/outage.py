@@ -74,6 +74,15 @@ class Load:
         self._stock: list[str] = []
         self.seen = Seen()
 
+    async def make_stock(self) -> None:
+        """Make the rooms that the back end ends while it can make none."""
+        for number in range(STOCK):
+            form = {"UniqueName": f"{self._prefix}stock{number}", "StatusCallback": self._callback}
+            status, made = await self.rest("POST", "Rooms", form)
+            assert status == 201
+            self._stock.append(made["sid"])
+            self.seen.created.add(made["sid"])
+
     async def run(self) -> None:
         """Go on until :meth:`stop`."""
         async with asyncio.TaskGroup() as group:
@@ -122,12 +131,6 @@ class Load:
         self.seen.left_at[guest.participant_sid] = asyncio.get_running_loop().time()
 
     async def _back_end(self) -> None:
-        for number in range(STOCK):
-            form = {"UniqueName": f"{self._prefix}stock{number}", "StatusCallback": self._callback}
-            status, made = await self.rest("POST", "Rooms", form)
-            assert status == 201
-            self._stock.append(made["sid"])
-            self.seen.created.add(made["sid"])
         while not self._stop.is_set():
             name = f"{self._prefix}made{next(self._numbers)}"
             form = {"UniqueName": name, "StatusCallback": self._callback}

@@ -57,6 +57,7 @@ async def run_outage(
     async with running_receiver() as receiver, clients_of(server) as clients:
         alice, bob = await meet(clients, "call")
         load = Load(clients, receiver.url())
+        await load.make_stock()
         running = asyncio.create_task(load.run())
         await asyncio.sleep(3.0)
         before = dict(load.seen.left)
@@ -120,6 +121,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_in_the_min
         try:
             async with clients_of(server) as clients:
                 load = Load(clients, receiver.url())
+                await load.make_stock()
                 running = asyncio.create_task(load.run())
                 await asyncio.sleep(3.0)
                 await asyncio.to_thread(durable.stop, "immediate")
