@@ -72,9 +72,10 @@ def test_a_run_without_privileges_is_over_loopback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_survives_the_benchmark(ending: signal.Signals) -> None:
+def test_nothing_survives_the_benchmark(tmp_path: Path, ending: signal.Signals) -> None:
     command = [*COMMAND, "--subscribers", "1", "--seconds", "60", "--frames-per-second", "5"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as benchmark:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # SIGKILL leaves the data directory.
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as benchmark:
         assert benchmark.stderr is not None
         while "second" not in (line := benchmark.stderr.readline()):
             assert line, "the benchmark ended by itself"
