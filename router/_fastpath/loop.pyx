@@ -199,7 +199,7 @@ cdef int loop_run(
         core_timer(p, now_us)
         core_finish(p, now_us)
         now_us = monotonic_us()
-        meter.window.emptied |= not full
+        meter.window.emptied |= not full and not links_wait(p)
         _meter(p, &meter, socket, woke_at_us, now_us, busy_us)
         woke_at_us = now_us
         if full or (deadlines_next(&p.timers) <= now_us and not ticks.on):
