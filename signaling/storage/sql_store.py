@@ -50,6 +50,7 @@ from signaling.storage.subscription_records import SubscriptionRecord
 from signaling.storage.subscription_tables import subscriptions
 from signaling.storage.tables import UtcMicroseconds, participants, rooms, tracks
 
+# Each after those to which its rows refer.
 _TABLES: dict[type[Record], Table] = {
     RoomRecord: rooms,
     ParticipantRecord: participants,
@@ -59,6 +60,7 @@ _TABLES: dict[type[Record], Table] = {
     EventRecord: events,
     SubscriptionRecord: subscriptions,
 }
+_PLACES = {kind: place for place, kind in enumerate(_TABLES)}
 # What a later write of a record may change; the rest is fixed when its row is made.
 _CHANGING: dict[type[Record], tuple[str, ...]] = {
     RoomRecord: (
@@ -238,9 +240,11 @@ class SqlStore(KeyQueries, EventQueries, SubscriptionQueries, MediaQueries):
     async def put_all(self, records: Sequence[Record]) -> None:
         if not records:
             return
+        # What happens in rooms mixes the kinds; one statement for each kind costs least.
+        ordered = sorted(records, key=lambda record: _PLACES[type(record)])
         statements = [
             (self._upsert(kind), [row_of(record) for record in alike])
-            for kind, alike in groupby(records, type)
+            for kind, alike in groupby(ordered, type)
         ]
         with self._errors():
             async with self._writer:

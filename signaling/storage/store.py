@@ -137,7 +137,7 @@ class Store(Protocol):
 
     async def put_all(self, records: Sequence[Record]) -> None:
         """
-        Write several records in one transaction, in order.
+        Write several records in one transaction, those of a kind in order.
 
         Rooms are added or updated, the others added or overwritten. Of repeated records of one SID
         the last counts.
