@@ -15,6 +15,7 @@ import random
 import struct
 import sys
 import weakref
+from abc import ABCMeta
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -193,6 +194,9 @@ class Harness:
             gc.collect()
             # Formats that hold a count, of which a few are kept.
             struct._clearcache()  # type: ignore[attr-defined]
+            # Which types were asked first whether they are of an abstract class.
+            for kind in [o for o in gc.get_objects() if isinstance(o, ABCMeta)]:
+                kind._abc_caches_clear()  # type: ignore[attr-defined]
             seen, due = types(), Counter(map(timer_name, loop._scheduled))
             objects = seen if objects is None else objects & seen
             timers = due if timers is None else timers | due
