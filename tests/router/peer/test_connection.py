@@ -91,6 +91,7 @@ def test_channels_of_ours_are_opened_again_when_the_peer_restarts_the_associatio
     assert member.client.dtls is not None
     member.client.channels = None
     member.client._start_channels(member.client.dtls, call.now)
+    member.client._drain(call.now)
     call.run(3.0)
     assert opened_by(member) == ["kept"]
     member.connection.transport.send("kept", "still there", call.now)
