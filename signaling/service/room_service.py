@@ -441,7 +441,10 @@ class RoomService:
             raise
         except StorageError as error:
             _log.warning("an ad-hoc room could not be stored", error=str(error))
-            raise ApiError.of(ErrorCode.ROOM_CREATE_FAILED) from error
+            # The journal may have come near its bound since it was looked at.
+            is_full = self._recorder.journal_is_nearly_full
+            code = ErrorCode.SERVER_BUSY if is_full else ErrorCode.ROOM_CREATE_FAILED
+            raise ApiError.of(code) from error
 
     async def _create(
         self, settings: RoomSettings, recording_rules: tuple[Rule, ...] | None, *, ad_hoc: bool

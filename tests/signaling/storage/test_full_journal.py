@@ -1,5 +1,6 @@
 """A journal that comes near its bound: nothing new begins, and calls go on."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,14 @@ async def test_a_journal_that_is_nearly_full_keeps_new_rooms_from_a_store_that_i
     service = make_service(FakeMediaNode(), store, ManualClock(), journal=journal)
     there = await service.create_room(RoomSettings(unique_name="there"))
     record = make_room()
+    late = asyncio.create_task(service.room_to_join("late", granted=None))
+    # It has looked at the journal, and goes on to make the room.
+    await asyncio.sleep(0)
     while not journal.is_nearly_full:
         journal.append([record])
+    with pytest.raises(ApiError) as refused:
+        await late
+    assert refused.value.code == ErrorCode.SERVER_BUSY
     with pytest.raises(StoreUnavailable, match="nearly full"):
         await service.create_room(RoomSettings(unique_name="new"))
     with pytest.raises(ApiError) as refused:
