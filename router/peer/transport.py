@@ -27,6 +27,7 @@ from router.dtls import (
     Closed,
     DtlsConfig,
     DtlsConnection,
+    DtlsState,
     HandshakeCompleted,
     parse_fingerprint,
 )
@@ -218,8 +219,13 @@ class PeerTransport:
         self._flush(now)
 
     def close(self) -> None:
-        """Say goodbye."""
-        if self._dtls is not None:
+        """
+        Say goodbye.
+
+        In the midst of a handshake nothing is said: a browser would take it for a failure, and tell
+        of that before it hears from signaling why it has to go.
+        """
+        if self._dtls is not None and self._dtls.state is DtlsState.CONNECTED:
             self._dtls.close()
             self._send_datagrams()
 
