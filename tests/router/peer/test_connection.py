@@ -10,7 +10,10 @@ from router.datachannel import ChannelOpened, ChannelParameters, MessageReceived
 from router.errors import NegotiationError
 from router.peer.transport import TransportConnected
 
-from .call import Call, Member, new_certificate
+from .call import TICK, Call, Member, new_certificate
+
+ALERT = 21
+"""Content type of a record (RFC 6347)."""
 
 
 def test_members_see_each_other() -> None:
@@ -332,3 +335,23 @@ def test_credentials_change_with_an_ice_restart() -> None:
     assert member.connection.ufrag != before
     call.run(1.0)
     assert member.client.ice.selected_path is not None
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_goodbye_is_said_to_those_who_are_connected_only(
+    monkeypatch: pytest.MonkeyPatch, *, connected: bool
+) -> None:
+    """A browser takes an alert in the midst of a handshake for a failure of its own."""
+    call = Call()
+    member = call.join()
+    while member.client.dtls is None or connected > (member.client.srtp is not None):
+        call.run(TICK)
+    call.run(TICK)
+    assert (member.client.srtp is not None) == connected
+    received: list[bytes] = []
+    monkeypatch.setattr(
+        member.client, "receive_datagram", lambda data, source, now: received.append(data)
+    )
+    member.connection.close()
+    call.run(0.1)
+    assert any(data[0] == ALERT for data in received) == connected
