@@ -72,11 +72,11 @@ TEST_CHECK := command -v chromium && command -v firefox-esr && command -v openss
 $(VENV)/.made:
 	$(call need,$(SYSTEM_BUILD),$(BUILD_CHECK))
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
-	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q --upgrade pip setuptools cython
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.made $(SOURCES)
-	$(BIN)/pip install -q --editable .
+	$(BIN)/pip install -q --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve
