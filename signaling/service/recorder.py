@@ -28,6 +28,11 @@ PENDING_MAX = 200_000
 """Rows that may wait in memory; beyond it new rows are dropped and counted."""
 BATCH_SIZE = 500
 """Rows in one transaction."""
+GATHER_SECONDS = 0.05
+"""
+From one transaction to the next, while nobody waits: it costs as much as dozens of rows, and a
+change of threads. So long may what a client was told be lost in a crash.
+"""
 ATTEMPTS_TOGETHER = 4
 """After so many failures rows are written one by one, so that a bad one does not block all."""
 _JOURNAL = "journal"
@@ -56,6 +61,7 @@ class Recorder:
         self._closing = False
         self._attempts = 0
         self._tried_at = self._retry_at = 0.0
+        self._gathering = False
         self.dropped = 0
         """Records that were lost because too many waited, or because the store refused them."""
 
@@ -124,7 +130,8 @@ class Recorder:
             self.dropped += 1
             return
         self._pending[record.sid] = record
-        self._wake.set()
+        if not self._gathering or len(self._pending) >= BATCH_SIZE:
+            self._wake.set()
 
     async def flush(self) -> None:
         """
@@ -177,11 +184,18 @@ class Recorder:
                 continue
             wait = self._next_attempt_at() - asyncio.get_running_loop().time()
             if wait > 0:
+                self._gathering = self._attempts == 0
                 await self._sleep(wait)
+                self._gathering = False
                 continue
             await self._attempt()
 
     def _next_attempt_at(self) -> float:
+        if self._attempts == 0:
+            in_haste = self._closing or self._waiters or self._journaling
+            if in_haste or len(self._pending) >= BATCH_SIZE:
+                return 0.0
+            return self._tried_at + GATHER_SECONDS
         if self._closing or any(waiter.in_store for waiter in self._waiters):
             # Never sooner than the first delay: a store that is down is not hammered.
             return min(self._retry_at, self._tried_at + RETRY_INITIAL)
@@ -200,6 +214,7 @@ class Recorder:
             error = await self._replay(one_by_one=one_by_one)
         else:
             error = await self._write_batch(one_by_one=one_by_one)
+        self._tried_at = asyncio.get_running_loop().time()
         if error is None:
             self._attempts, self._retry_at = 0, 0.0
             return
@@ -215,7 +230,6 @@ class Recorder:
                 rows=self.backlog,
                 journal_bytes=self.journal_bytes,
             )
-        self._tried_at = asyncio.get_running_loop().time()
         delay = min(RETRY_MAX, RETRY_INITIAL * 2.0 ** min(self._attempts - 1, 10))
         self._retry_at = self._tried_at + delay
 

@@ -100,6 +100,41 @@ async def test_only_the_newest_state_of_a_row_waits(
         assert sum(len(batch) for batch in store.writes) <= 3
 
 
+async def test_rows_gather_until_somebody_waits_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 3600.0)
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        recorder.put(person(0))
+        await recorder.flush()
+        for number in range(1, 6):
+            recorder.put(person(number))
+            await asyncio.sleep(0.01)
+        assert store.writes == [[person(0).sid]]
+        assert recorder.backlog == 5
+        await recorder.flush()
+        assert store.writes[1:] == [[person(number).sid for number in range(1, 6)]]
+
+
+async def test_a_full_batch_gathers_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(recorder_module, "BATCH_SIZE", 3)
+    async with running(tmp_path, monkeypatch) as (recorder, store):
+        recorder.put(person(0))
+        await recorder.flush()
+        recorder.put(person(1))
+        await asyncio.sleep(0.01)
+        recorder.put(person(2))
+        recorder.put(person(3))
+        for _ in range(1000):
+            if not recorder.backlog:
+                break
+            await asyncio.sleep(0.01)
+        assert [len(batch) for batch in store.writes] == [1, 3]
+
+
 async def test_rows_are_written_in_the_order_of_their_first_appearance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
