@@ -72,10 +72,11 @@ TEST_CHECK := command -v chromium && command -v firefox-esr && command -v openss
 $(VENV)/.made:
 	$(call need,$(SYSTEM_BUILD),$(BUILD_CHECK))
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
-	$(BIN)/pip install -q --upgrade pip setuptools cython
+	$(BIN)/pip install -q --upgrade pip
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.made $(SOURCES)
+	$(BIN)/pip install -q "setuptools>=77" "cython>=3.1"  # here they stay, so what is unchanged is not built again
 	$(BIN)/pip install -q --no-build-isolation --editable .
 	@touch $@
 
