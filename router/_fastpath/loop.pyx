@@ -19,7 +19,7 @@ from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.errors cimport FP_OK
 from router._fastpath.link cimport links_wait
 from router._fastpath.link_receive cimport links_receive
-from router._fastpath.ring cimport ring_sleep, ring_wake
+from router._fastpath.ring cimport ring_sleep, ring_stay_awake, ring_wake
 from router._fastpath.shedding cimport LOAD_WINDOW_US, load_window, shedding_look
 from router._fastpath.state cimport count
 from router._fastpath.udp cimport UDP_BATCH, datagram, udp_queue, udp_receive
@@ -32,6 +32,7 @@ cdef enum:
     COMMANDS_PER_WAKE = 32      # so that a rush of joins does not hold up media
     DRAIN_ROUNDS = 4            # so that a flood of input cannot starve timers and commands
     LONGEST_SLEEP_US = 1000000
+    TIMER_SLACK_US = 1000       # so that timers mostly run when something comes anyway
 
 
 cdef extern from "<poll.h>" nogil:
@@ -148,6 +149,7 @@ cdef void _sleep(
     cdef int64_t wait_us = deadlines_next(&p.timers) - now_us
     if wait_us > LONGEST_SLEEP_US:
         wait_us = LONGEST_SLEEP_US
+    wait_us += TIMER_SLACK_US
     if wait_us < 0:
         wait_us = 0
     timeout.tv_sec = wait_us // 1000000
@@ -155,7 +157,10 @@ cdef void _sleep(
     fds[0].fd = socket.fd
     fds[1].fd = p.commands.doorbell
     fds[0].events = fds[1].events = POLLIN
+    fds[1].revents = 0
     ppoll(&fds[0], 2, &timeout, NULL)
+    if fds[1].revents:
+        ring_wake(p.commands)
 
 
 cdef int loop_run(
@@ -212,7 +217,7 @@ cdef int loop_run(
                 break
             _sleep(p, socket, now_us)
             count(p, COUNT_WAKEUPS)
-        ring_wake(p.commands)
+        ring_stay_awake(p.commands)
         now_us = woke_at_us = monotonic_us()
     commands_run(p, now_us, ALL_COMMANDS)   # a BYE given just before the end still goes out
     core_finish(p, now_us)

@@ -138,9 +138,13 @@ static inline int ring_sleep(ring *r) {
     return 0;
 }
 
+static inline void ring_stay_awake(ring *r) {
+    atomic_store_explicit(&r->sleeping, 0, memory_order_relaxed);
+}
+
 static inline void ring_wake(ring *r) {
     uint64_t rings;
-    atomic_store_explicit(&r->sleeping, 0, memory_order_relaxed);
+    ring_stay_awake(r);
     while (read(r->doorbell, &rings, sizeof rings) < 0 && errno == EINTR) {}
 }
 

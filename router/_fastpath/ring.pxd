@@ -29,6 +29,8 @@ cdef extern from "ring.h" nogil:
     int ring_sleep(ring *r)
     # Consumer, when it woke, by the doorbell or otherwise: awake again, bell cleared.
     void ring_wake(ring *r)
+    # Consumer: the same where `doorbell` is known not to be readable, or was not waited for.
+    void ring_stay_awake(ring *r)
 
     # Any thread, approximate while the other one runs.
     uint32_t ring_capacity(const ring *r)
