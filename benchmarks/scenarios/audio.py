@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subscribers", type=int, default=100, help="of the room with video")
     parser.add_argument("--publishers", type=int, default=5, help="of the room with video")
     parser.add_argument("--frames-per-second", type=float, default=100.0, help="of each of them")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each side, in turns")
     add_server_arguments(parser)
 

@@ -127,8 +127,7 @@ cdef void commands_run(plane_state *p, int64_t now_us, int limit) noexcept nogil
         command = <plane_command *>ring_peek(p.commands)
         if command == NULL:
             break
-        if p.pending_count:
-            fanout_run(p, now_us)   # what was gathered belongs to the time before
+        fanout_run(p, now_us)   # what was gathered belongs to the time before
         outcome = _run(p, command, now_us)
         if command.kind == COMMAND_SET_KEYS:
             explicit_bzero(&command.body.keys, sizeof(command.body.keys))

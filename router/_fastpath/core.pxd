@@ -15,5 +15,5 @@ cdef void core_receive(
 # Act on all deadlines that have passed.
 cdef void core_timer(plane_state *p, int64_t now_us) noexcept nogil
 
-# Forward what is gathered and send everything.
+# Forward what is gathered and due, and send everything.
 cdef void core_finish(plane_state *p, int64_t now_us) noexcept nogil

@@ -16,7 +16,7 @@ from router._fastpath.counters cimport (
 )
 from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.event cimport EVENT_DATA_MAX, EVENT_KIND_DATAGRAM, plane_event
-from router._fastpath.fanout cimport fanout_run
+from router._fastpath.fanout cimport fanout_run_due
 from router._fastpath.inbound cimport inbound_receive
 from router._fastpath.link cimport links_ring
 from router._fastpath.output cimport output_flush
@@ -96,6 +96,5 @@ cdef void core_timer(plane_state *p, int64_t now_us) noexcept nogil:
 
 cdef void core_finish(plane_state *p, int64_t now_us) noexcept nogil:
     links_ring(p)       # first: while we forward, so can they
-    if p.pending_count:
-        fanout_run(p, now_us)
+    fanout_run_due(p, now_us)
     output_flush(&p.out)

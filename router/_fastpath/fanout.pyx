@@ -36,7 +36,12 @@ from router._fastpath.rewrite cimport (
     slot_write,
 )
 from router._fastpath.rtp cimport EXTENSION_KINDS
-from router._fastpath.speakers cimport SPEAKERS_MAX, single_packet, speakers_forward
+from router._fastpath.speakers cimport (
+    SPEAKERS_MAX,
+    single_packet,
+    speakers_crowd,
+    speakers_forward,
+)
 from router._fastpath.srtp cimport srtp_session, srtp_tag_length
 from router._fastpath.state cimport (
     PENDING_MAX,
@@ -44,6 +49,7 @@ from router._fastpath.state cimport (
     count,
     ntp_at,
     outbound_slot,
+    pending_list,
     transport,
 )
 from router._fastpath.store cimport STORE_PADDING_MAX
@@ -52,6 +58,7 @@ from router._fastpath.wire cimport store16
 
 cdef enum:
     CLASSES = 4                     # classes of subscribers whose plans are kept at a time
+    LOOK_PACKETS = 16               # between two looks at whether a stream is held
 
 
 # Packets of one stream and codec, and what is the same of them for all subscribers.
@@ -82,17 +89,30 @@ cdef struct class_plan:
 cdef void fanout_add(
     plane_state *p, inbound_stream *s, stored_packet *packet, int64_t now_us
 ) noexcept nogil:
+    cdef pending_list *waiting
+    if not s.video and s.pending == 0:      # never in both lists
+        if s.unlooked == 0:
+            s.unlooked = LOOK_PACKETS
+            s.is_held = speakers_crowd(p, s, now_us)
+        s.unlooked -= 1
+    waiting = &p.held if s.is_held else &p.pending
     # The store may displace a packet once more than half of its bytes came behind it.
     if (
-        p.pending_count == PENDING_MAX
+        waiting.count == PENDING_MAX
         or s.pending == STREAM_PENDING_MAX
         or s.pending_bytes > s.store.size // 2
     ):
         fanout_run(p, now_us)
-    p.pending[p.pending_count].packet = packet
-    p.pending[p.pending_count].ext_seq = packet.ext_seq
-    p.pending[p.pending_count].stream = <uint32_t>(s - p.streams)
-    p.pending_count += 1
+    if not s.is_held:
+        p.prompt_at_us = now_us
+    else:
+        p.held_at_us = now_us
+        if p.held.count == 0:
+            p.held_until_us = (now_us // HOLD_TICK_US + 1) * HOLD_TICK_US
+    waiting.packets[waiting.count].packet = packet
+    waiting.packets[waiting.count].ext_seq = packet.ext_seq
+    waiting.packets[waiting.count].stream = <uint32_t>(s - p.streams)
+    waiting.count += 1
     s.pending += 1
     s.pending_bytes += <uint32_t>packet.length + STORE_PADDING_MAX
 
@@ -109,7 +129,9 @@ cdef void _forward_singles(
         speakers_forward(p, singles, number, now_us)
 
 
-cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
+cdef void _run_kind(
+    plane_state *p, const pending_list *list, bint video, int64_t now_us
+) noexcept nogil:
     cdef packet_run run
     cdef single_packet singles[SPEAKERS_MAX]
     cdef int speakers = 0
@@ -118,19 +140,19 @@ cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
     cdef uint32_t waiting
     cdef int first
     cdef int i
-    for first in range(p.pending_count):
-        s = &p.streams[p.pending[first].stream]
+    for first in range(list.count):
+        s = &p.streams[list.packets[first].stream]
         waiting = s.pending
         if waiting == 0 or s.video != video:
             continue    # went out with an earlier packet of its stream, or is not asked for
         run.number = 0
         i = first
         while waiting:
-            if &p.streams[p.pending[i].stream] == s:
+            if &p.streams[list.packets[i].stream] == s:
                 waiting -= 1
-                packet = p.pending[i].packet
+                packet = list.packets[i].packet
                 # A very late packet may have taken the place of this one in the store.
-                if packet.ext_seq == p.pending[i].ext_seq:
+                if packet.ext_seq == list.packets[i].ext_seq:
                     if run.number and packet.codec != run.packets[0].codec:
                         _forward(p, s, &run, now_us)
                         run.number = 0
@@ -150,10 +172,27 @@ cdef void _run_kind(plane_state *p, bint video, int64_t now_us) noexcept nogil:
     _forward_singles(p, singles, speakers, &run, now_us)
 
 
+cdef void _run_held(plane_state *p, int64_t now_us) noexcept nogil:
+    _run_kind(p, &p.held, False, now_us)
+    p.held.count = 0
+
+
+cdef void _run_pending(plane_state *p, int64_t now_us) noexcept nogil:
+    _run_kind(p, &p.pending, False, now_us)     # audio goes first
+    _run_kind(p, &p.pending, True, now_us)
+    p.pending.count = 0
+
+
 cdef void fanout_run(plane_state *p, int64_t now_us) noexcept nogil:
-    _run_kind(p, False, now_us)     # audio goes first
-    _run_kind(p, True, now_us)
-    p.pending_count = 0
+    _run_held(p, now_us)
+    _run_pending(p, now_us)
+
+
+cdef void fanout_run_due(plane_state *p, int64_t now_us) noexcept nogil:
+    if now_us >= fanout_due(p):
+        _run_held(p, now_us)
+    if p.pending.count:
+        _run_pending(p, now_us)
 
 
 cdef void _plan_class(

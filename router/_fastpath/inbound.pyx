@@ -312,3 +312,5 @@ cdef void _take(
         copies_send(p, s, packet)
     if s.slots:
         fanout_add(p, s, packet, now_us)
+    elif s.copy_count:
+        p.prompt_at_us = now_us

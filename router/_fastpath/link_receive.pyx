@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from router._fastpath.counters cimport COUNT_LINK_IN, COUNT_LINK_STALE
-from router._fastpath.fanout cimport fanout_add
+from router._fastpath.fanout cimport fanout_add, fanout_run
 from router._fastpath.keyframe cimport key_frame_arrived, key_frame_request, slots_restart
 from router._fastpath.link cimport (
     LINK_BATCH,
@@ -29,6 +29,7 @@ cdef void _take_packet(
 ) noexcept nogil:
     cdef stored_packet *packet
     if given.owed & COPY_OWES_RESTART:
+        fanout_run(p, now_us)   # what was gathered belongs to the time before
         s.media.started = False
         store_clear(&s.store)
         slots_restart(p, s, now_us)

@@ -6,7 +6,8 @@ packets and there is time, the thread sleeps on to the next half millisecond and
 come by then into the same fan-out. Under load batches form by themselves, and it forwards at once.
 
 Where a few packets come within half a millisecond again and again, as the audio of a large room
-does, or checks and reports of many at a time, the thread wakes at ticks only.
+does, or checks and reports of many at a time, the thread wakes at ticks only. Ticks are longer
+while all that comes is sound that the fan-out would hold anyway: see ``fanout.pxd``.
 """
 
 from libc.string cimport memset
@@ -17,6 +18,7 @@ from router._fastpath.core cimport core_finish, core_receive, core_timer
 from router._fastpath.counters cimport COUNT_WAKEUPS
 from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.errors cimport FP_OK
+from router._fastpath.fanout cimport HOLD_TICK_US, fanout_due, fanout_may_wait, fanout_release
 from router._fastpath.link cimport links_wait
 from router._fastpath.link_receive cimport links_receive
 from router._fastpath.ring cimport ring_sleep, ring_stay_awake, ring_wake
@@ -111,8 +113,8 @@ cdef void _meter(
 
 
 # Sleep until the next tick; ticks are shared by all wake-ups.
-cdef void _sleep_to_tick(int64_t now_us) noexcept nogil:
-    cdef int64_t tick_us = (now_us // GATHER_TICK_US + 1) * GATHER_TICK_US
+cdef void _sleep_to_tick(int64_t now_us, int64_t length_us) noexcept nogil:
+    cdef int64_t tick_us = (now_us // length_us + 1) * length_us
     cdef timespec at
     at.tv_sec = tick_us // 1000000
     at.tv_nsec = tick_us % 1000000 * 1000
@@ -141,12 +143,16 @@ cdef int _drain(
     return taken
 
 
+cdef inline int64_t _due(const plane_state *p) noexcept nogil:
+    return min(deadlines_next(&p.timers), fanout_due(p))
+
+
 cdef void _sleep(
     plane_state *p, udp_socket *socket, int64_t now_us
 ) noexcept nogil:
     cdef pollfd fds[2]
     cdef timespec timeout
-    cdef int64_t wait_us = deadlines_next(&p.timers) - now_us
+    cdef int64_t wait_us = _due(p) - now_us
     if wait_us > LONGEST_SLEEP_US:
         wait_us = LONGEST_SLEEP_US
     wait_us += TIMER_SLACK_US
@@ -172,6 +178,7 @@ cdef int loop_run(
     cdef int64_t woke_at_us = monotonic_us()
     cdef int64_t now_us = woke_at_us
     cdef bint full = False
+    cdef bint waited = False    # for a tick of those at which held packets are due
     cdef int crossed
     cdef int taken
     cdef int more
@@ -190,11 +197,11 @@ cdef int loop_run(
             _note_tick(&ticks, taken + crossed > 0, meter.high)
         elif not 0 < taken < GATHER_BELOW_PACKETS or meter.high or crossed:
             pass
-        elif p.pending_count == 0:
+        elif p.pending.count == 0:
             _note_few(&ticks, now_us - ticks.few_at_us < GATHER_TICK_US, now_us)
         else:
             _meter(p, &meter, socket, woke_at_us, monotonic_us(), busy_us)
-            _sleep_to_tick(now_us)
+            _sleep_to_tick(now_us, GATHER_TICK_US)
             now_us = woke_at_us = monotonic_us()
             more = _drain(p, socket, batch, now_us, &full)
             _note_few(&ticks, more > 0, now_us)
@@ -202,15 +209,19 @@ cdef int loop_run(
         if taken < 0:
             return taken
         core_timer(p, now_us)
+        if waited or full:
+            fanout_release(p)
+            waited = False
         core_finish(p, now_us)
         now_us = monotonic_us()
         meter.window.emptied |= not full and not links_wait(p)
         _meter(p, &meter, socket, woke_at_us, now_us, busy_us)
         woke_at_us = now_us
-        if full or (deadlines_next(&p.timers) <= now_us and not ticks.on):
+        if full or (_due(p) <= now_us and not ticks.on):
             continue
         if ticks.on:
-            _sleep_to_tick(now_us)
+            waited = fanout_may_wait(p, now_us)
+            _sleep_to_tick(now_us, HOLD_TICK_US if waited else GATHER_TICK_US)
             count(p, COUNT_WAKEUPS)
         elif ring_sleep(p.commands) and not links_wait(p):
             if stopping[0]:

@@ -65,6 +65,7 @@ from router._fastpath.event cimport (
     EVENT_KIND_VALIDATED,
     plane_event,
 )
+from router._fastpath.fanout cimport fanout_due
 from router._fastpath.link cimport LINK_SLOTS, link_message, links_wait
 from router._fastpath.link_receive cimport links_receive
 from router._fastpath.loop cimport loop_run, wall_offset_us
@@ -794,7 +795,7 @@ cdef class DataPlane:
         self._check_by_hand()
         if ring_length(self.commands) or links_wait(self.state):
             return 0
-        at_us = deadlines_next(&self.state.timers)
+        at_us = min(deadlines_next(&self.state.timers), fanout_due(self.state))
         return -1 if at_us == NEVER_US else at_us
 
     def discard_output(self):

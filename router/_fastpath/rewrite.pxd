@@ -79,6 +79,8 @@ cdef inline void slot_count_sent(
     slot.bytes += bytes
     slot.octets += octets
     slot.resend_budget += <int64_t>bytes // 2
+    if not slot.video:
+        t.audio_out += packets
     t.packets_out += packets
     t.bytes_out += bytes
     p.counts[COUNT_RTP_OUT] += packets

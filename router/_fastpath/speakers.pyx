@@ -1,6 +1,6 @@
 """The fan-out of speakers; the contract is in ``speakers.pxd``."""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from router._fastpath.counters cimport COUNT_RTP_HEADER_TOO_LONG
@@ -30,7 +30,8 @@ from router._fastpath.udp cimport udp_path
 from router._fastpath.wire cimport store16
 
 cdef enum:
-    PLANS_MAX = 64          # of all packets together
+    METER_US = 250000
+    PLANS_MAX = 128         # of all packets together
     GATHERED_MAX = 1024     # packets to subscribers; what is more goes out in further rounds
 
 
@@ -60,6 +61,28 @@ cdef struct round_of_speakers:
     uint32_t transports[GATHERED_MAX]   # that have packets
     int transport_count
     uint32_t send_time
+
+
+cdef uint32_t _heard_per_second(transport *t, int64_t now_us) noexcept nogil:
+    cdef int64_t elapsed_us = now_us - t.audio_metered_at_us
+    if elapsed_us >= METER_US:
+        t.audio_per_second = <uint32_t>(
+            (t.audio_out - t.audio_out_before) * 1000000 // <uint64_t>elapsed_us
+        )
+        t.audio_out_before = t.audio_out
+        t.audio_metered_at_us = now_us
+    return t.audio_per_second
+
+
+cdef bint speakers_crowd(
+    plane_state *p, const inbound_stream *s, int64_t now_us
+) noexcept nogil:
+    cdef uint64_t heard = 0
+    cdef int32_t at = s.first_slot
+    while at >= 0:
+        heard += _heard_per_second(&p.transports[p.slots[at].transport], now_us)
+        at = p.slots[at].next_bound
+    return s.slots != 0 and heard >= <uint64_t>CROWD_PER_SECOND * s.slots
 
 
 # The longest first.

@@ -31,7 +31,7 @@ cdef enum:
     RETIRED_MAX = 4096      # SSRCs of removed streams, and of removed slots, under one key
     RTCP_SOURCES = 16       # senders of RTCP whose replay windows a transport keeps
     RESENT_SLOTS = 16       # packets for which a slot remembers when it resent them
-    PENDING_MAX = 256       # opened packets that wait for the fan-out
+    PENDING_MAX = 256       # opened packets in a list that waits for the fan-out
     STREAM_PENDING_MAX = 64
     CODECS = 64
     LINKS_MAX = 255         # other planes that a plane is linked with
@@ -155,7 +155,11 @@ cdef struct transport:
     int64_t rate_since_us
     uint64_t rate_bps
     # Statistics.
-    uint64_t packets_in, bytes_in, packets_out, bytes_out
+    uint64_t packets_in, bytes_in, packets_out, bytes_out, audio_out
+    # Packets of audio a second, as speakers.pyx last measured them.
+    uint32_t audio_per_second
+    uint64_t audio_out_before
+    int64_t audio_metered_at_us
     uint64_t checks, remb_bps, transport_cc_in
 
 
@@ -206,6 +210,8 @@ cdef struct inbound_stream:
     uint64_t ntp_offset
     # Packets that wait for the fan-out.
     uint32_t pending, pending_bytes
+    bint is_held                            # they wait for a tick; see speakers.pxd
+    uint8_t unlooked                        # packets until that is looked at again
     # Statistics.
     uint64_t key_frames, plis, nacks, requested, recovered, duplicates
 
@@ -266,6 +272,11 @@ cdef struct pending_packet:
     uint32_t stream         # index
 
 
+cdef struct pending_list:
+    pending_packet packets[PENDING_MAX]
+    int count
+
+
 # Another plane; see link.pxd.
 cdef struct plane_link:
     ring *incoming          # borrowed
@@ -286,8 +297,11 @@ cdef struct plane_state:
     table by_outbound_ssrc      # the same for slots
     deadlines timers            # of transports
     codec_entry codecs[CODECS]
-    pending_packet pending[PENDING_MAX]
-    int pending_count
+    pending_list pending        # goes out at the end of the wake-up
+    pending_list held           # goes out at a tick; see fanout.pxd
+    int64_t held_until_us
+    int64_t held_at_us          # when a packet was held last,
+    int64_t prompt_at_us        # and when one came that was not
     output out
     uint32_t transports_end     # no transport that was ever used has this index or a higher one
     # Overload.

@@ -3,6 +3,7 @@
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -143,6 +144,43 @@ def test_thread_that_wakes_at_ticks_serves_all_and_stops() -> None:
             peers[0].receive_one()
         assert plane.slot_stats(0x10000 + 7) is None
         assert peers[0].undecipherable == 0
+
+
+def test_thread_that_lets_a_crowd_wait_serves_all() -> None:
+    plane = new_plane()
+    speakers = 24
+    with running(plane) as port:
+        publisher, listener = (SocketPeer(plane, port, n) for n in range(2))
+        publisher.configure()
+        listener.configure(types_out={OPUS: 110, VP8: 100})
+        for n in range(speakers + 1):
+            camera = n == speakers
+            plane.add_stream(0x10000 + n, publisher.id, 3000 + n, 0, video=camera)
+            plane.add_slot(0x10000 + n, listener.id, 4000 + n, 0, video=camera)
+            plane.bind_slot(0x10000 + n, 0x10000 + n)
+        publisher.connect()
+        listener.connect()
+        start = time.monotonic()
+        for number in range(60):
+            for n in range(speakers):  # at an even pace, so that the plane sees them one by one
+                time.sleep(max(0.0, start + (number + n / speakers) * 0.02 - time.monotonic()))
+                packet = RtpPacket(
+                    payload_type=111,
+                    sequence_number=number,
+                    rtp_timestamp=number * 960,
+                    ssrc=3000 + n,
+                    payload=bytes([n]) * 80,
+                )
+                publisher.send([publisher.seal(packet)])
+            if number >= 50:  # the camera is switched on
+                picture = video(number, key=True, ssrc=3000 + speakers)
+                publisher.send([publisher.seal(picture)])
+            while len(listener.received.rtp) < (number + 1) * speakers + max(0, number - 49):
+                listener.receive_one()
+        assert listener.undecipherable == 0
+        for n in range(speakers + 1):
+            numbers = [p.sequence_number for p in listener.received.rtp if p.ssrc == 4000 + n]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def test_room_runs_on_a_thread() -> None:
