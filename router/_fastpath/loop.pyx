@@ -24,7 +24,13 @@ from router._fastpath.link_receive cimport links_receive
 from router._fastpath.ring cimport ring_sleep, ring_stay_awake, ring_wake
 from router._fastpath.shedding cimport LOAD_WINDOW_US, load_window, shedding_look
 from router._fastpath.state cimport count
-from router._fastpath.udp cimport UDP_BATCH, datagram, udp_queue, udp_receive
+from router._fastpath.udp cimport (
+    UDP_BATCH,
+    datagram,
+    udp_count_drops,
+    udp_newest_came_at_us,
+    udp_receive,
+)
 
 cdef enum:
     GATHER_TICK_US = 500
@@ -93,9 +99,17 @@ cdef int64_t wall_offset_us() noexcept nogil:
     return <int64_t>wall.tv_sec * 1000000 + wall.tv_nsec // 1000 - monotonic_us()
 
 
+# What seems to have come after it was taken came before the kernel began to note when.
+cdef void _note_wait(load_window *window, const udp_socket *socket) noexcept nogil:
+    cdef int64_t came_at_us = udp_newest_came_at_us(socket)
+    window.waited_us = -1
+    if came_at_us:
+        window.waited_us = max(window.taken_at_us + wall_offset_us() - came_at_us, -1)
+
+
 cdef void _meter(
-    plane_state *p, load_meter *meter, const udp_socket *socket, int64_t woke_at_us,
-    int64_t now_us, uint64_t *busy_us
+    plane_state *p, load_meter *meter, udp_socket *socket, int64_t woke_at_us, int64_t now_us,
+    uint64_t *busy_us
 ) noexcept nogil:
     cdef load_window *window = &meter.window
     window.busy_us += now_us - woke_at_us
@@ -104,8 +118,11 @@ cdef void _meter(
     if window.length_us < LOAD_WINDOW_US:
         return
     meter.high = 10 * window.busy_us > 7 * window.length_us
+    window.waited_us = 0
     if meter.high:
-        udp_queue(socket, &window.queued, &window.room, &window.drops)
+        udp_count_drops(socket)
+        window.drops = socket.counters.receive_drops
+        _note_wait(window, socket)
     shedding_look(p, window, now_us)
     meter.window_at_us = now_us
     window.busy_us = 0
@@ -124,8 +141,10 @@ cdef void _sleep_to_tick(int64_t now_us, int64_t length_us) noexcept nogil:
 # Take what waits in the socket. Returns how many datagrams, or FP_ERR_SYSTEM; full[0] is set when
 # more may wait.
 cdef int _drain(
-    plane_state *p, udp_socket *socket, datagram *batch, int64_t now_us, bint *full
+    plane_state *p, udp_socket *socket, datagram *batch, load_window *window, int64_t now_us,
+    bint *full
 ) noexcept nogil:
+    cdef uint64_t calls = socket.counters.receive_calls
     cdef int taken = 0
     cdef int number
     cdef int _round
@@ -137,9 +156,11 @@ cdef int _drain(
         if number:
             core_receive(p, batch, number, now_us)
             taken += number
-        if number < UDP_BATCH:
+        if number < UDP_BATCH and socket.filled < UDP_BATCH:
             full[0] = False     # what came since wakes us at once
             break
+    if taken and socket.counters.receive_calls != calls:
+        window.taken_at_us = now_us
     return taken
 
 
@@ -191,7 +212,7 @@ cdef int loop_run(
     while not stopping[0]:
         commands_run(p, now_us, COMMANDS_PER_WAKE)
         crossed = links_receive(p, now_us)
-        taken = _drain(p, socket, batch, now_us, &full)
+        taken = _drain(p, socket, batch, &meter.window, now_us, &full)
         # What crossed was gathered by the plane that it came from.
         if ticks.on:
             _note_tick(&ticks, taken + crossed > 0, meter.high)
@@ -203,7 +224,7 @@ cdef int loop_run(
             _meter(p, &meter, socket, woke_at_us, monotonic_us(), busy_us)
             _sleep_to_tick(now_us, GATHER_TICK_US)
             now_us = woke_at_us = monotonic_us()
-            more = _drain(p, socket, batch, now_us, &full)
+            more = _drain(p, socket, batch, &meter.window, now_us, &full)
             _note_few(&ticks, more > 0, now_us)
             taken = more if more < 0 else taken + more
         if taken < 0:

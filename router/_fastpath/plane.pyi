@@ -226,8 +226,8 @@ class DataPlane:
         busy_us: int,
         length_us: int = 20000,
         drops: int = 0,
-        queued: int = 0,
-        room: int = 1,
+        waited_us: int = 0,
+        taken_ago_us: int = 0,
         emptied: bool = False,
     ) -> None:
         """
@@ -235,7 +235,8 @@ class DataPlane:
 
         :param busy_us: Time with work, of ``length_us``.
         :param drops: Datagrams that the kernel has dropped so far.
-        :param queued: Bytes that wait in the receive buffer now, of ``room``.
+        :param waited_us: How long what was taken last had waited in the socket; -1: unknown.
+        :param taken_ago_us: When that was.
         :param emptied: The socket was empty at least once.
         """
     def next_timer(self) -> int:

@@ -775,8 +775,8 @@ cdef class DataPlane:
         int64_t busy_us,
         int64_t length_us=20000,
         uint64_t drops=0,
-        uint64_t queued=0,
-        uint64_t room=1,
+        int64_t waited_us=0,
+        int64_t taken_ago_us=0,
         bint emptied=False,
     ):
         cdef load_window window
@@ -784,8 +784,8 @@ cdef class DataPlane:
         window.busy_us = busy_us
         window.length_us = length_us
         window.drops = drops
-        window.queued = queued
-        window.room = room
+        window.taken_at_us = now_us - taken_ago_us
+        window.waited_us = waited_us
         window.emptied = emptied
         shedding_look(self.state, &window, now_us)
         core_finish(self.state, now_us)

@@ -1,11 +1,12 @@
 """
 What a plane does when more is asked of it than it can do: it sends less video.
 
-A socket whose reader is too slow loses packets at random, audio too. So every 20 ms
-of work the plane looks whether it keeps up. While it does not, video slots are taken from those who
-have most of them: first down to a lower rendition of the same source, where there is one, then off.
-The kernel's buffer holds what comes meanwhile. When there is time again, slots come back, each with
-a key frame: as many as the time that is free should allow, and later each time that it was too
+A socket whose reader is too slow delays what it does not lose, audio too. So every 20 ms of work
+the plane looks whether it keeps up, and how long what it took last had waited in the socket. When
+that grows, a second of what comes takes more than a second of work: by how much says how many video
+slots are too many. They are taken from those who have most of them: first down to a lower rendition
+of the same source, where there is one, then off. When there is time again, slots come back, each
+with a key frame: as many as the time that is free should allow, and later each time that it was too
 early.
 """
 
@@ -23,7 +24,8 @@ cdef struct load_window:
     int64_t busy_us
     int64_t length_us
     uint64_t drops              # datagrams that the kernel has dropped since the start
-    uint64_t queued, room       # bytes that wait in the socket's buffer now, and its size
+    int64_t taken_at_us         # when something was last taken from the socket
+    int64_t waited_us           # how long the newest of that had waited there; -1: unknown
     bint emptied                # nothing was left to be received, at least once
 
 

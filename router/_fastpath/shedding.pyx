@@ -20,14 +20,21 @@ from router._fastpath.state cimport (
 
 cdef enum:
     SMOOTHING_US = 320000       # over which the load is smoothed
-    BUSY_PERMILLE = 900         # less is no overload, whatever the kernel dropped
-    FREE_PERMILLE = 800         # above, nothing is restored
-    FILLED_PERMILLE = 850       # what restoring may lead to
-    PATIENT_WINDOWS = 2         # without an empty socket
-    SHED_PART = 8               # of the running video slots, in one window
-    RESTORE_PART = 8            # of the slots that are shed: comes back at least, at a time
-    RESTORE_US = 1000000        # without overload, before slots are restored
-    RESTORE_MAX_US = 32000000
+    BUSY_PERMILLE = 900         # less is no overload, whatever waits or was dropped
+    PATIENT_WINDOWS = 2         # without an empty socket, until it is overload
+    WAIT_US = 10000             # less may wait
+    GOING_US = 1000000          # what waits goes by itself when it would be gone by then
+    GONE_US = 400000            # when what waits is to be gone
+    SPARE_PERMILLE = 30         # is shed beyond what could not be done
+    LEAST_KEPT_PERMILLE = 250   # of the running slots, in one window
+    LOST_PERMILLE = 125         # shed at least when datagrams were dropped
+    CREEP_WINDOWS = 5           # without an empty socket, though nothing in it waited long
+    CREEP_PERMILLE = 62         # shed then
+    FREE_PERMILLE = 920         # above, nothing is restored
+    FILLED_PERMILLE = 950       # what restoring may lead to
+    RESTORE_PART = 4            # of the slots that run comes back at a time, or of half the others
+    RESTORE_US = 500000         # without overload, before slots are restored
+    RESTORE_MAX_US = 16000000
     TOO_EARLY_US = 5000000      # overload so soon after slots were restored was their fault
 
 
@@ -108,10 +115,10 @@ cdef uint32_t _shed_one(
     return 0
 
 
-cdef void _shed(plane_state *p, int64_t now_us) noexcept nogil:
+cdef void _shed(plane_state *p, int64_t permille, int64_t now_us) noexcept nogil:
     cdef transport *t
     cdef uint32_t most
-    cdef uint32_t wanted = _count(p, &most) // SHED_PART
+    cdef uint32_t wanted = <uint32_t>(_count(p, &most) * permille // 1000)
     cdef uint32_t _turn
     cdef bint lowering = True
     if most == 0:
@@ -162,14 +169,20 @@ cdef void shedding_stream_ends(plane_state *p, inbound_stream *s, int64_t now_us
             _put_back(p, slot, now_us)
 
 
-# Give slots back to those who have least.
-cdef void _restore(plane_state *p, uint32_t wanted, int64_t now_us) noexcept nogil:
+# Give slots back to those who have least, as many as the time that is free should allow.
+cdef void _restore(plane_state *p, int64_t now_us) noexcept nogil:
     cdef transport *t
     cdef outbound_slot *slot
     cdef uint32_t most
+    cdef uint32_t running = _count(p, &most)
+    cdef uint32_t wanted = max(running // RESTORE_PART, p.shed_slots // (2 * RESTORE_PART))
     cdef uint32_t least = 0
     cdef uint32_t _turn
-    _count(p, &most)
+    if running:
+        wanted = min(
+            wanted, running * (FILLED_PERMILLE - p.load_permille) // max(p.load_permille, 1)
+        )
+    wanted = max(wanted, 1)
     while wanted and p.shed_slots and least <= most + 1:
         for _turn in range(p.transports_end):
             t = &p.transports[p.shed_next % p.transports_end]
@@ -187,46 +200,62 @@ cdef void _restore(plane_state *p, uint32_t wanted, int64_t now_us) noexcept nog
         least += 1
 
 
-cdef bint _overloaded(plane_state *p, const load_window *window) noexcept nogil:
+# How many of a thousand running slots are too many. While datagrams wait, those that were taken
+# since the last look had come within some time, and took another: so much of the work can be done.
+cdef int64_t _excess(plane_state *p, const load_window *window) noexcept nogil:
     cdef bint lost = window.drops > p.shed_drops
-    cdef bint draining = window.queued < p.shed_queued - p.shed_queued // 8
+    cdef bint shed_since = p.shed_taken_at_us < p.shed_at_us    # then it was other work
+    cdef bint known = window.waited_us >= 0 and p.shed_waited_us >= 0
+    cdef int64_t took_us = window.taken_at_us - p.shed_taken_at_us
+    cdef int64_t came_us = took_us - (window.waited_us - p.shed_waited_us)
+    cdef int64_t waited_us = max(window.waited_us, 0)
+    cdef int64_t kept
     p.shed_drops = window.drops
-    p.shed_queued = window.queued
+    p.shed_taken_at_us = window.taken_at_us
+    p.shed_waited_us = window.waited_us
     p.shed_windows = 0 if window.emptied else p.shed_windows + 1
-    if 1000 * window.busy_us < BUSY_PERMILLE * window.length_us:
-        return False
+    if shed_since or 1000 * window.busy_us < BUSY_PERMILLE * window.length_us:
+        return 0
     if lost:
-        return True
-    # What waits from before enough was shed goes by itself.
-    return not draining and (
-        p.shed_windows >= PATIENT_WINDOWS or 2 * window.queued > window.room
-    )
+        came_us = took_us = 1   # what was dropped is not seen to come
+    elif not known or waited_us < WAIT_US:
+        # It is another plane that sends too much, or the kernel does not tell.
+        if p.shed_windows < CREEP_WINDOWS or known and came_us > took_us:
+            return 0
+        p.shed_windows = 0
+        return CREEP_PERMILLE
+    elif p.shed_windows < PATIENT_WINDOWS or took_us <= 0 or came_us >= (
+        took_us + took_us * waited_us // GOING_US
+    ):
+        return 0
+    kept = 1000 * came_us // took_us * GONE_US // (GONE_US + waited_us)
+    kept = max(kept * (1000 - SPARE_PERMILLE) // 1000, LEAST_KEPT_PERMILLE)
+    return max(1000 - kept, LOST_PERMILLE if lost else 1)
 
 
 cdef void shedding_look(plane_state *p, const load_window *window, int64_t now_us) noexcept nogil:
     cdef int64_t load = 1000 * window.busy_us // max(window.length_us, 1)
     cdef int64_t weight = min(window.length_us, SMOOTHING_US)
+    cdef int64_t excess = _excess(p, window)
     cdef uint32_t shed_before = p.shed_slots
-    cdef uint32_t wanted
-    cdef uint32_t most
     load = p.load_permille + (load - p.load_permille) * weight // SMOOTHING_US
     p.load_permille = <uint32_t>min(max(load, 0), 1000)
-    if _overloaded(p, window):
+    if excess:
         count(p, COUNT_OVERLOADS)
         p.restore_wait_us = max(p.restore_wait_us, RESTORE_US)
         if p.restored_at_us and now_us - p.restored_at_us < TOO_EARLY_US:
             p.restore_wait_us = min(2 * p.restore_wait_us, RESTORE_MAX_US)
-            p.restored_at_us = 0
+        p.restored_at_us = 0
+        p.shed_at_us = now_us
         p.restore_at_us = now_us + p.restore_wait_us
-        _shed(p, now_us)
+        _shed(p, excess, now_us)
     elif p.shed_slots == 0:
         p.restore_wait_us = RESTORE_US
     elif now_us >= p.restore_at_us and p.load_permille < FREE_PERMILLE:
-        wanted = _count(p, &most)
-        wanted = wanted * (FILLED_PERMILLE - p.load_permille) // max(p.load_permille, 50)
-        wanted = max(wanted, p.shed_slots // RESTORE_PART, 1)
+        if p.restored_at_us:
+            p.restore_wait_us = RESTORE_US      # what came back last could stay
+        _restore(p, now_us)
         p.restored_at_us = now_us
         p.restore_at_us = now_us + p.restore_wait_us
-        _restore(p, wanted, now_us)
     if (shed_before == 0) != (p.shed_slots == 0):
         event_push(p, EVENT_KIND_SHED, p.shed_slots, now_us)

@@ -309,9 +309,11 @@ cdef struct plane_state:
     uint32_t shed_slots
     uint32_t shed_next          # index of the transport that is looked at next
     uint32_t shed_windows       # in a row, in which the socket was never empty
-    uint64_t shed_drops, shed_queued    # as the last window had them
+    uint64_t shed_drops         # as the last window had them
+    int64_t shed_taken_at_us, shed_waited_us
+    int64_t shed_at_us          # when slots were shed last
     int64_t restore_at_us, restore_wait_us
-    int64_t restored_at_us      # 0 when that was judged
+    int64_t restored_at_us      # 0 when there was overload since
     ring *commands              # borrowed from the plane
     ring *events                # borrowed from the plane
     plane_link links[LINKS_MAX]

@@ -18,12 +18,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -200,16 +202,14 @@ static inline void udp_count_drops(udp_socket *s) {
         s->counters.receive_drops = memory[SK_MEMINFO_DROPS];
 }
 
-/* How full the receive buffer is, as the kernel counts; leaves `counters` alone. */
-static inline void udp_queue(
-    const udp_socket *s, uint64_t *queued, uint64_t *room, uint64_t *drops
-) {
-    uint32_t memory[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof memory;
-    (void)!getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, memory, &size);
-    *queued = memory[SK_MEMINFO_RMEM_ALLOC];
-    *room = memory[SK_MEMINFO_RCVBUF];
-    *drops = memory[SK_MEMINFO_DROPS];
+static inline int64_t udp_newest_came_at_us(const udp_socket *s) {
+    struct timespec at;
+    if (ioctl(s->fd, SIOCGSTAMPNS, &at) < 0) {
+        /* None yet; from now on there are. */
+        if (errno != ENOENT) return 0;
+        clock_gettime(CLOCK_REALTIME, &at);
+    }
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
 }
 
 static inline void udp_close(udp_socket *s) {

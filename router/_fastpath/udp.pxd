@@ -55,6 +55,7 @@ cdef extern from "udp.h" nogil:
     struct udp_socket:
         int fd                  # owned; non-blocking; -1 when closed
         int error               # errno of the last FP_ERR_SYSTEM
+        int filled              # messages that the last receive call took; UDP_BATCH: more may wait
         uint16_t port           # host order
         int family              # AF_INET6 or AF_INET
         int gro, gso            # 1 when in use
@@ -74,10 +75,10 @@ cdef extern from "udp.h" nogil:
     # reads the counters; any thread while the socket stays open.
     void udp_count_drops(udp_socket *s)
 
-    # Stores the bytes that wait in the receive buffer as the kernel counts them, the buffer's size,
-    # and the datagrams that it has dropped since it was opened; zeros before Linux 4.12. A system
-    # call.
-    void udp_queue(const udp_socket *s, uint64_t *queued, uint64_t *room, uint64_t *drops)
+    # When the kernel got what was received last, in microseconds of CLOCK_REALTIME; the present for
+    # what came before the first call, 0 when unknown. A system call; from the first one on the
+    # kernel notes the time of all that comes.
+    int64_t udp_newest_came_at_us(const udp_socket *s)
 
     # Takes up to `capacity` datagrams without waiting. Returns how many (0: none waits) or
     # FP_ERR_SYSTEM. What did not fit comes first at the next call. It does not make `fd` readable,
