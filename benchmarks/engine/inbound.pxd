@@ -2,13 +2,32 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from benchmarks.engine.state cimport connection, engine_state, inbound, net_message
+from benchmarks.engine.state cimport NET_SLOT, connection, engine_state, inbound, net_message
 
 
-# Take a message of RTP packets of equal length, the last one perhaps shorter.
+cdef enum:
+    SHORT_READ = 768            # what a few speakers say at once, and reports of a few streams
+    SHORT_READ_MAX = 1536       # any single datagram
+    FEW_STREAMS = 12
+    FEW_SPEAKERS = 4
+
+
+# Take a message of RTP packets of equal length, the last one perhaps shorter. Its end may be
+# missing.
 cdef void inbound_receive(
     engine_state *e, connection *c, const net_message *m, int64_t now_us
 ) noexcept nogil
+
+# Read messages whole for a while: twice as long each time.
+cdef void inbound_doubt(connection *c, int64_t now_us) noexcept nogil
+
+# How much of each message to read: all of it, or as much as a single datagram has that is no video.
+# Of a run of a frame's packets the first headers and the kernel's count tell the numbers of all,
+# and the next run's first number tells whether that was right.
+cdef inline uint32_t inbound_read_size(const connection *c, int64_t now_us) noexcept nogil:
+    if c.sampled or c.drop_share or c.speakers > FEW_SPEAKERS or now_us < c.whole_until_us:
+        return NET_SLOT
+    return SHORT_READ if c.streams <= FEW_STREAMS else SHORT_READ_MAX
 
 # Write a generic NACK for what is due; return its length, or 0.
 cdef int inbound_nack(

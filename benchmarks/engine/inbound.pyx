@@ -51,6 +51,19 @@ cdef enum:
     RTX_HEADER = 2
     VIDEO_CLOCK = 90000
     AUDIO_CLOCK = 48000
+    HEADER_BYTES = 96           # more than any header has
+    REPAIR_US = 200000          # in which repairs come, that have to be opened
+    DOUBT_US = 2000000          # at first
+    MAX_DOUBT_US = 64000000
+
+
+# What a message's next packet is likely to continue.
+cdef struct last_packet:
+    uint32_t ssrc
+    int32_t stream
+    int64_t ext_seq
+    uint32_t rtp_ts
+    int32_t transport_cc_seq    # -1: it had none
 
 
 cdef void _note_latency(engine_state *e, int64_t us) noexcept nogil:
@@ -90,11 +103,30 @@ cdef void _check(engine_state *e, const uint8_t *payload, int length, int64_t at
         _note_latency(e, at_us - sent_us)
 
 
+cdef inline void _read_whole(connection *c, int64_t until_us) noexcept nogil:
+    c.whole_until_us = max(c.whole_until_us, until_us)
+
+
+# Count packets behind the highest.
+cdef void _accept_run(
+    engine_state *e, inbound *s, int64_t first, int64_t count, int64_t bytes
+) noexcept nogil:
+    cdef int64_t ext_seq
+    for ext_seq in range(first, first + count):
+        sequence_accept(&s.window, ext_seq)
+    s.statistics.highest_ext_seq = s.window.highest
+    s.statistics.packets += <uint64_t>count
+    s.statistics.bytes += <uint64_t>bytes
+    s.bytes += <uint64_t>bytes
+    e.counts[COUNT_RECEIVED] += <uint64_t>count
+
+
 cdef void _note_gap(
     engine_state *e, inbound *s, int64_t first, int64_t last, int64_t now_us
 ) noexcept nogil:
     s.lost += <uint64_t>(last - first + 1)
     e.counts[COUNT_LOST] += <uint64_t>(last - first + 1)
+    _read_whole(&e.connections[s.connection], now_us + REPAIR_US)
     if not s.is_video:
         return
     if s.losses == NULL:
@@ -112,17 +144,28 @@ cdef bint _count(
     engine_state *e, inbound *s, int64_t ext_seq, int length, uint32_t rtp_ts, bint repaired,
     int64_t now_us
 ) noexcept nogil:
+    cdef connection *c = &e.connections[s.connection]
     cdef int64_t highest = s.window.highest
+    cdef int64_t unseen
     cdef uint32_t clock = VIDEO_CLOCK if s.is_video else AUDIO_CLOCK
     cdef bint asked
     if not sequence_is_new(&s.window, ext_seq):
         s.duplicates += 1
         e.counts[COUNT_DUPLICATES] += 1
+        inbound_doubt(c, now_us)
         return False
     if not s.window.started:
         s.first_us = now_us
+        c.streams += 1
+        c.speakers += not s.is_video
     elif ext_seq > highest + 1:
-        _note_gap(e, s, highest + 1, ext_seq - 1, now_us)
+        if c.unseen and not s.is_video:
+            unseen = min(c.unseen, ext_seq - highest - 1)
+            c.unseen -= unseen
+            _accept_run(e, s, highest + 1, unseen, unseen * length)
+            highest += unseen
+        if ext_seq > highest + 1:
+            _note_gap(e, s, highest + 1, ext_seq - 1, now_us)
     elif ext_seq < highest:
         asked = repaired
         if s.losses != NULL:
@@ -152,12 +195,13 @@ cdef inline int64_t _index(const sequence_window *window, uint16_t seq) noexcept
 
 
 cdef void _receive_rtx(
-    engine_state *e, connection *c, inbound *s, rtp_view *view, int length, int64_t now_us
+    engine_state *e, connection *c, inbound *s, rtp_view *view, int length, int seen,
+    int64_t now_us
 ) noexcept nogil:
     cdef int64_t ext_seq = _index(&s.rtx_window, view.seq)
     cdef uint8_t *payload
     cdef int payload_length
-    if not sequence_is_new(&s.rtx_window, ext_seq):
+    if not sequence_is_new(&s.rtx_window, ext_seq) or length > seen:
         return
     payload_length = _open(e, c, view, length, ext_seq - START)
     if payload_length < 0:
@@ -171,41 +215,81 @@ cdef void _receive_rtx(
         _check(e, payload + RTX_HEADER, payload_length - RTX_HEADER, 0)
 
 
+cdef void _plan_feedback(engine_state *e, connection *c, int64_t now_us) noexcept nogil:
+    if c.feedback_us == NEVER_US:
+        c.feedback_us = now_us + FEEDBACK_US
+        deadlines_advance(&e.control, <uint32_t>(c - e.connections), c.feedback_us)
+    elif c.arrivals.unreported >= ARRIVAL_LOG_FULL:
+        c.feedback_us = now_us
+        deadlines_advance(&e.control, <uint32_t>(c - e.connections), now_us)
+
+
+# Take a packet of which ``seen`` bytes are there, at least its header.
 cdef void _receive_packet(
-    engine_state *e, connection *c, uint8_t *data, int length, int64_t now_us, int32_t *found,
-    uint32_t *found_ssrc
+    engine_state *e, connection *c, uint8_t *data, int length, int seen, int64_t now_us,
+    last_packet *last
 ) noexcept nogil:
     cdef rtp_view view
     cdef inbound *s
-    cdef int64_t ext_seq
     cdef int payload_length
+    last.transport_cc_seq = -1
     if rtp_parse(&view, data, length, c.kinds) != 0:
         e.counts[COUNT_FAILED_AUTH] += 1
         return
-    if found_ssrc[0] != view.ssrc:
-        found_ssrc[0] = view.ssrc
-        found[0] = stream_of(c, view.ssrc)
+    if last.ssrc != view.ssrc:
+        last.ssrc = view.ssrc
+        last.stream = stream_of(c, view.ssrc)
     if c.arrivals != NULL and view.extension_length[KIND_TRANSPORT_CC] == 2:
-        arrival_note(c.arrivals, load16(data + view.extension_at[KIND_TRANSPORT_CC]), now_us)
+        last.transport_cc_seq = load16(data + view.extension_at[KIND_TRANSPORT_CC])
+        arrival_note(c.arrivals, <uint16_t>last.transport_cc_seq, now_us)
         c.arrivals_ssrc = view.ssrc
-        if c.feedback_us == NEVER_US:
-            c.feedback_us = now_us + FEEDBACK_US
-            deadlines_advance(&e.control, <uint32_t>(c - e.connections), c.feedback_us)
-        elif c.arrivals.unreported >= ARRIVAL_LOG_FULL:
-            c.feedback_us = now_us
-            deadlines_advance(&e.control, <uint32_t>(c - e.connections), now_us)
-    if found[0] == NOBODY:
+        _plan_feedback(e, c, now_us)
+    if last.stream == NOBODY:
         e.counts[COUNT_UNKNOWN_SSRC] += 1
         return
-    s = &e.inbounds[found[0] & (RTX_FLAG - 1)]
-    if found[0] & RTX_FLAG:
-        _receive_rtx(e, c, s, &view, length, now_us)
+    s = &e.inbounds[last.stream & (RTX_FLAG - 1)]
+    if last.stream & RTX_FLAG:
+        _receive_rtx(e, c, s, &view, length, seen, now_us)
         return
-    ext_seq = _index(&s.window, view.seq)
-    if _count(e, s, ext_seq, length, view.rtp_ts, False, now_us) and c.sampled:
-        payload_length = _open(e, c, &view, length, ext_seq - START)
+    last.ext_seq = _index(&s.window, view.seq)
+    last.rtp_ts = view.rtp_ts
+    if _count(e, s, last.ext_seq, length, view.rtp_ts, False, now_us) and c.sampled:
+        payload_length = _open(e, c, &view, length, last.ext_seq - START)
         if payload_length > 0:
             _check(e, data + view.header_length, payload_length, now_us)
+
+
+# Count the packets of a message behind the last one, which are not there. Those of a video stream
+# follow it: what was something else is missing where it belongs, or comes twice here, and so raises
+# doubt. Those of several speakers fill the gaps that they leave.
+cdef void _infer(
+    engine_state *e, connection *c, const net_message *m, uint32_t at, int64_t now_us,
+    const last_packet *last
+) noexcept nogil:
+    cdef inbound *s
+    cdef int64_t count = (m.length - at + m.segment - 1) // m.segment
+    cdef int64_t i
+    if last.transport_cc_seq >= 0:
+        for i in range(1, count + 1):
+            arrival_note(c.arrivals, <uint16_t>(last.transport_cc_seq + i), now_us)
+        _plan_feedback(e, c, now_us)
+    if last.stream == NOBODY or last.stream & RTX_FLAG:
+        inbound_doubt(c, now_us)
+        return
+    s = &e.inbounds[last.stream]
+    if not s.is_video:
+        c.unseen += count
+        inbound_doubt(c, now_us)
+    elif s.window.highest == last.ext_seq:
+        _accept_run(e, s, last.ext_seq + 1, count, m.length - at)
+    else:
+        for i in range(1, count + 1):
+            _count(e, s, last.ext_seq + i, <int>m.segment, last.rtp_ts, False, now_us)
+
+
+cdef void inbound_doubt(connection *c, int64_t now_us) noexcept nogil:
+    c.doubt_us = min(2 * c.doubt_us, MAX_DOUBT_US) if c.doubt_us else DOUBT_US
+    _read_whole(c, now_us + c.doubt_us)
 
 
 cdef void inbound_receive(
@@ -213,14 +297,19 @@ cdef void inbound_receive(
 ) noexcept nogil:
     cdef uint32_t at = 0
     cdef uint32_t length
-    cdef int32_t found = NOBODY
-    cdef uint32_t found_ssrc = 0
+    cdef last_packet last
+    last.ssrc = 0
+    last.stream = NOBODY
+    last.transport_cc_seq = -1
     while at < m.length:
         length = min(m.segment, m.length - at)
+        if at + min(length, <uint32_t>HEADER_BYTES) > m.seen:
+            _infer(e, c, m, at, now_us, &last)
+            return
         if c.drop_share and <uint32_t>(next_random(e) >> 32) < c.drop_share:
             e.counts[COUNT_DROPPED] += 1
         else:
-            _receive_packet(e, c, m.data + at, <int>length, now_us, &found, &found_ssrc)
+            _receive_packet(e, c, m.data + at, <int>length, <int>(m.seen - at), now_us, &last)
         at += length
 
 

@@ -133,7 +133,7 @@ cdef class Engine:
     cdef int32_t inbounds
     cdef uint64_t drops_gone     # of connections that were removed
 
-    def __cinit__(self, *, int64_t tick_us=2000, uint64_t seed=1):
+    def __cinit__(self, *, int64_t tick_us=4000, uint64_t seed=1):
         cdef engine_state *e = &self.e
         e.epoll_fd = e.event_fd = -1
         pthread_mutex_init(&self.lock, NULL)

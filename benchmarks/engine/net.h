@@ -51,11 +51,13 @@ typedef struct net_buffers {
         size_t aligned;
     } control[NET_BATCH];
     uint8_t slots[NET_BATCH][NET_SLOT];
+    uint32_t size; /* of each slot, that is in use */
 } net_buffers;
 
 typedef struct net_message {
     uint8_t *data;
     uint32_t length;
+    uint32_t seen;    /* bytes of it that are at data */
     uint32_t segment; /* bytes of each datagram but the last */
     int64_t at_ns;    /* CLOCK_REALTIME at which the kernel took it; 0: not told */
     const struct sockaddr_storage *source;
@@ -133,6 +135,7 @@ static inline int net_address_text(const struct sockaddr_storage *a, char *host)
 }
 
 static inline void net_buffers_init(net_buffers *b) {
+    b->size = NET_SLOT;
     for (int i = 0; i < NET_BATCH; i++) {
         b->parts[i] = (struct iovec){b->slots[i], NET_SLOT};
         struct msghdr *header = &b->headers[i].msg_hdr;
@@ -144,14 +147,21 @@ static inline void net_buffers_init(net_buffers *b) {
     }
 }
 
-/* Takes what waits, up to NET_BATCH messages; fewer means that nothing is left. */
-static inline int net_receive(net_buffers *b, int fd) {
+/*
+ * Takes what waits, up to NET_BATCH messages; fewer means that nothing is left. Of each message the
+ * kernel copies size bytes at most, and tells how long it was.
+ */
+static inline int net_receive(net_buffers *b, int fd, uint32_t size) {
+    if (size != b->size) {
+        for (int i = 0; i < NET_BATCH; i++) b->parts[i].iov_len = size;
+        b->size = size;
+    }
     for (int i = 0; i < NET_BATCH; i++) {
         b->headers[i].msg_hdr.msg_namelen = sizeof b->sources[i];
         b->headers[i].msg_hdr.msg_controllen = sizeof b->control[i].bytes;
     }
     for (int attempt = 0; attempt < 8; attempt++) {
-        int count = recvmmsg(fd, b->headers, NET_BATCH, MSG_DONTWAIT, NULL);
+        int count = recvmmsg(fd, b->headers, NET_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
         if (count >= 0) return count;
         /* An ICMP error of an earlier datagram is told once. */
         if (errno != EINTR && errno != ECONNREFUSED && errno != EHOSTUNREACH) break;
@@ -162,7 +172,8 @@ static inline int net_receive(net_buffers *b, int fd) {
 static inline void net_read(net_buffers *b, int i, net_message *m) {
     struct msghdr *header = &b->headers[i].msg_hdr;
     m->data = b->slots[i];
-    m->length = m->segment = header->msg_flags & MSG_TRUNC ? 0 : b->headers[i].msg_len;
+    m->length = m->segment = b->headers[i].msg_len;
+    m->seen = m->length < b->size ? m->length : b->size;
     m->at_ns = 0;
     m->source = &b->sources[i];
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from benchmarks.engine.control cimport control_receive, control_timer
-from benchmarks.engine.inbound cimport inbound_receive
+from benchmarks.engine.inbound cimport inbound_doubt, inbound_read_size, inbound_receive
 from benchmarks.engine.outbound cimport outbound_send_due
 from benchmarks.engine.state cimport (
     CONSENT_MARK,
@@ -72,9 +72,11 @@ cdef void _take(
     part = m[0]
     while at < m.length:
         part.data = m.data + at
-        part.length = min(m.segment, m.length - at)
-        part.segment = part.length
+        part.length = part.seen = part.segment = min(m.segment, m.length - at)
         at += part.length
+        if at > m.seen:
+            inbound_doubt(c, now_us)
+            return
         if _answers_consent(&part):
             e.counts[COUNT_CONSENT_ANSWERED] += 1
         elif not 128 <= part.data[0] <= 191:
@@ -89,8 +91,9 @@ cdef void _drain_socket(engine_state *e, connection *c, int64_t now_us) noexcept
     cdef net_message m
     cdef int count = NET_BATCH
     cdef int i
+    cdef uint32_t size = inbound_read_size(c, now_us)
     while count == NET_BATCH:
-        count = net_receive(e.buffers, c.fd)
+        count = net_receive(e.buffers, c.fd, size)
         for i in range(count):
             net_read(e.buffers, i, &m)
             _take(e, c, &m, now_us)

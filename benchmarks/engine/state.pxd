@@ -14,6 +14,7 @@ from router._fastpath.transport_cc cimport arrival_log
 cdef extern from "net.h" nogil:
     enum:
         NET_BATCH
+        NET_SLOT
 
     struct sockaddr_storage:
         pass
@@ -27,6 +28,7 @@ cdef extern from "net.h" nogil:
     struct net_message:
         uint8_t *data
         uint32_t length
+        uint32_t seen
         uint32_t segment
         int64_t at_ns
         const sockaddr_storage *source
@@ -40,7 +42,7 @@ cdef extern from "net.h" nogil:
     int net_address_set(net_address *a, const char *host, uint16_t port)
     int net_address_text(const sockaddr_storage *a, char *host)
     void net_buffers_init(net_buffers *b)
-    int net_receive(net_buffers *b, int fd)
+    int net_receive(net_buffers *b, int fd, uint32_t size)
     void net_read(net_buffers *b, int i, net_message *m)
     int net_send(
         int fd, const net_address *to, const uint8_t *data, uint32_t length, uint32_t segment
@@ -171,6 +173,11 @@ cdef struct connection:
     uint8_t transport_cc_id, mid_id, audio_level_id     # 0: not agreed on
     uint16_t transport_cc_seq
     uint32_t drop_share         # of 2^32
+    int32_t streams             # that have begun to come
+    int32_t speakers            # of these
+    int64_t unseen              # packets of speakers that came, but were not read
+    int64_t doubt_us            # how long messages were read whole the last time
+    int64_t whole_until_us
     arrival_log *arrivals       # owned; NULL without transport-cc
     uint32_t arrivals_ssrc
     int32_t first_outbound

@@ -80,6 +80,8 @@ cdef void inbound_close(engine_state *e, int32_t index) noexcept nogil:
         link = &e.inbounds[link[0]].next
     link[0] = s.next
     _table_forget(c, index)
+    c.streams -= s.window.started
+    c.speakers -= s.window.started and not s.is_video
     free(s.losses)
     memset(s, 0, sizeof(inbound))
 

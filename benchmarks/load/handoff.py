@@ -2,13 +2,17 @@
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
-from benchmarks.engine import AudioPattern, Engine, VideoPattern
+from benchmarks.engine import AudioPattern, VideoPattern
 from router.net import Address
 
 from .core import ClientConfig, ClientEvent, Connected
 from .description import Section
 from .peer import Peer
+
+if TYPE_CHECKING:
+    from benchmarks.engine import Engine
 
 SILENT_VIDEO, SILENT_AUDIO = VideoPattern(bitrate_bps=0), AudioPattern(bitrate_bps=0)
 
@@ -16,7 +20,7 @@ SILENT_VIDEO, SILENT_AUDIO = VideoPattern(bitrate_bps=0), AudioPattern(bitrate_b
 class EngineHost:
     """Gives an engine's peers what came for them and is no media."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self.engine = engine
         self.peers: dict[int, EnginePeer] = {}
         """By connection."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.engine import Engine, Totals, VideoPattern
+from benchmarks.engine import Totals, VideoPattern
 from benchmarks.load import ClientConfig, Peer, VideoSettings, Vp8Encoder, make_certificate
 from benchmarks.load.description import Section
 from benchmarks.peers import MediaServer, ServerFailed
@@ -58,6 +58,8 @@ class Side:
 
     def __init__(self, server: MediaServer, *, host: str, suite: str) -> None:
         self.server = server
+        from benchmarks.engine import Engine
+
         self.engine = Engine()
         self.suites: set[str] = set()
         """What was negotiated."""

@@ -1,10 +1,13 @@
 """How much the publishers of a scenario send, and how its runs are shown."""
 
 import argparse
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.engine import AudioPattern, VideoPattern
 from benchmarks.report import Cell
+from benchmarks.server import ServerProcess, running_server
 
 from .session import Measured
 
@@ -66,7 +69,24 @@ def figures(found: Measured) -> dict[str, Any]:
     }
 
 
+def add_room_arguments(
+    parser: argparse.ArgumentParser, *, rooms: int | None, publishers: int, subscribers: int
+) -> None:
+    """Declare how many there are, with these defaults. :param rooms: None where it is one room."""
+    of = "of each room" if rooms else "of the room"
+    if rooms:
+        parser.add_argument("--rooms", type=int, default=rooms, metavar="R")
+    parser.add_argument("--publishers", type=int, default=publishers, metavar="P", help=of)
+    parser.add_argument("--subscribers", type=int, default=subscribers, metavar="S", help=of)
+    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
+
+
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every scenario with rooms can be told."""
     parser.add_argument("--media-threads", type=int, default=1, help="plane threads of the server")
     parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
+
+
+def room_server(arguments: argparse.Namespace) -> AbstractAsyncContextManager[ServerProcess]:
+    """Run the server that :func:`add_server_arguments` describes."""
+    return running_server(media_threads=arguments.media_threads, settings=OPEN_TO_ONE_ADDRESS)

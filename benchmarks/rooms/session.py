@@ -5,11 +5,11 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from benchmarks.engine import AudioPattern, Engine, Latency, Totals, VideoPattern
+from benchmarks.engine import AudioPattern, Latency, Totals, VideoPattern
 from benchmarks.load import (
     AudioSettings,
     ClientConfig,
@@ -30,6 +30,9 @@ from benchmarks.processes import CpuTime, cpu_time
 from benchmarks.report import Progress
 from benchmarks.server import ServerProcess
 from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80
+
+if TYPE_CHECKING:
+    from benchmarks.engine import Engine
 
 JOINS_AT_ONCE = 8
 SETUP_SECONDS = 120.0
@@ -146,7 +149,7 @@ class RoomsSession:
     """Use :meth:`joined`."""
 
     def __init__(
-        self, server: ServerProcess, plan: RoomPlan, rooms: list[Room], engine: Engine
+        self, server: ServerProcess, plan: RoomPlan, rooms: list[Room], engine: "Engine"
     ) -> None:
         self.rooms = rooms
         self.engine = engine
@@ -175,6 +178,8 @@ class RoomsSession:
         :param consent_interval: Seconds between the engine's own requests for consent, which it
             makes beside those of Python; None for none.
         """
+        from benchmarks.engine import Engine
+
         async with AsyncExitStack() as stack:
             engine = stack.enter_context(Engine())
             host = EngineHost(engine)

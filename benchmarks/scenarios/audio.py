@@ -12,11 +12,17 @@ import argparse
 import asyncio
 import statistics
 
-from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.report import Progress, Result, summary
-from benchmarks.rooms.load import AUDIO, COLUMNS, add_server_arguments, figures, row, steady_video
+from benchmarks.rooms.load import (
+    AUDIO,
+    COLUMNS,
+    add_server_arguments,
+    figures,
+    room_server,
+    row,
+    steady_video,
+)
 from benchmarks.rooms.session import SILENT_VIDEO, Measured, RoomPlan, RoomsSession
-from benchmarks.server import running_server
 
 NAME = "audio"
 HELP = "cost of a packet of sound where everybody hears everyone, and its ratio to video's"
@@ -49,9 +55,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
     )
     sound: list[Measured] = []
     video: list[Measured] = []
-    async with running_server(
-        media_threads=arguments.media_threads, settings=OPEN_TO_ONE_ADDRESS
-    ) as server:
+    async with room_server(arguments) as server:
         joined = RoomsSession.joined
         options = {"progress": progress, "suite": arguments.suite}
         async with (

@@ -13,12 +13,19 @@ import asyncio
 from dataclasses import dataclass
 
 from benchmarks.crowd import Crowd, CrowdConfig, Outcome
-from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.processes import resident_bytes
 from benchmarks.report import Progress, Result, quantile
-from benchmarks.rooms.load import AUDIO, COLUMNS, add_server_arguments, figures, row, steady_video
+from benchmarks.rooms.load import (
+    AUDIO,
+    COLUMNS,
+    add_room_arguments,
+    add_server_arguments,
+    figures,
+    room_server,
+    row,
+    steady_video,
+)
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
-from benchmarks.server import running_server
 
 NAME = "churn"
 HELP = "loss and latency of those who stay while others join and leave, and memory after"
@@ -39,11 +46,8 @@ class Round:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--rooms", type=int, default=5, metavar="R")
-    parser.add_argument("--publishers", type=int, default=2, metavar="P", help="of each room")
-    parser.add_argument("--subscribers", type=int, default=10, metavar="S", help="of each room")
+    add_room_arguments(parser, rooms=5, publishers=2, subscribers=10)
     parser.add_argument("--frames-per-second", type=float, default=30.0, help="of each publisher")
-    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
     parser.add_argument("--joins", type=float, default=10.0, help="a second, in all rooms together")
     parser.add_argument("--hold", type=float, default=3.0, help="seconds until who joined leaves")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each round")
@@ -66,9 +70,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
     video = steady_video(arguments.frames_per_second, arguments.frame_packets)
     rounds: list[Round] = []
     async with (
-        running_server(
-            media_threads=arguments.media_threads, settings=OPEN_TO_ONE_ADDRESS
-        ) as server,
+        room_server(arguments) as server,
         RoomsSession.joined(
             server,
             plan,

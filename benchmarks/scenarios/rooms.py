@@ -19,11 +19,18 @@ import argparse
 import asyncio
 import statistics
 
-from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.report import Progress, Result
-from benchmarks.rooms.load import AUDIO, COLUMNS, add_server_arguments, figures, row, steady_video
+from benchmarks.rooms.load import (
+    AUDIO,
+    COLUMNS,
+    add_room_arguments,
+    add_server_arguments,
+    figures,
+    room_server,
+    row,
+    steady_video,
+)
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
-from benchmarks.server import running_server
 
 NAME = "rooms"
 HELP = "highest sustainable load of several rooms, and latency at shares of it"
@@ -34,10 +41,7 @@ SHARES = (0.5, 0.9, 0.95)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--rooms", type=int, default=10, metavar="R")
-    parser.add_argument("--publishers", type=int, default=2, metavar="P", help="of each room")
-    parser.add_argument("--subscribers", type=int, default=10, metavar="S", help="of each room")
-    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
+    add_room_arguments(parser, rooms=10, publishers=2, subscribers=10)
     parser.add_argument("--start", type=float, default=100.0, help="frames a second to begin with")
     parser.add_argument("--factor", type=float, default=1.4, help="from one rate to the next")
     parser.add_argument("--highest", type=float, default=5000.0, help="rate to end with")
@@ -60,9 +64,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
     progress.say("starting the server")
     plan = RoomPlan(publishers=arguments.publishers, subscribers=arguments.subscribers)
     async with (
-        running_server(
-            media_threads=arguments.media_threads, settings=OPEN_TO_ONE_ADDRESS
-        ) as server,
+        room_server(arguments) as server,
         RoomsSession.joined(
             server,
             plan,

@@ -13,11 +13,16 @@ import asyncio
 import statistics
 from collections.abc import Callable
 
-from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.report import Progress, Result, summary
-from benchmarks.rooms.load import AUDIO, add_server_arguments, figures, steady_video
+from benchmarks.rooms.load import (
+    AUDIO,
+    add_room_arguments,
+    add_server_arguments,
+    figures,
+    room_server,
+    steady_video,
+)
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
-from benchmarks.server import running_server
 
 NAME = "storm"
 HELP = "cost of loss, retransmission and STUN storms, as a ratio to the clean figure"
@@ -28,10 +33,8 @@ CALM_SECONDS = 3600.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--publishers", type=int, default=2, metavar="P")
-    parser.add_argument("--subscribers", type=int, default=100, metavar="S")
+    add_room_arguments(parser, rooms=None, publishers=2, subscribers=100)
     parser.add_argument("--frames-per-second", type=float, default=30.0, help="of each publisher")
-    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
     parser.add_argument("--loss", type=float, default=0.3, help="share that subscribers lose")
     parser.add_argument(
         "--stun-per-second", type=float, default=50.0, help="requests of each subscriber"
@@ -53,9 +56,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
     video = steady_video(arguments.frames_per_second, arguments.frame_packets)
     found: dict[str, list[Measured]] = {"clean": [], "loss": [], "stun": []}
     async with (
-        running_server(
-            media_threads=arguments.media_threads, settings=OPEN_TO_ONE_ADDRESS
-        ) as server,
+        room_server(arguments) as server,
         RoomsSession.joined(
             server,
             plan,

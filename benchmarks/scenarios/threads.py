@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 
 from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.report import Progress, Result, summary
-from benchmarks.rooms.load import AUDIO, figures, steady_video
+from benchmarks.rooms.load import AUDIO, add_room_arguments, figures, steady_video
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
 from benchmarks.server import running_server
 
@@ -26,13 +26,10 @@ THREADS = (1, 2)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--rooms", type=int, default=10, metavar="R", help="of the many")
-    parser.add_argument("--publishers", type=int, default=2, metavar="P", help="of each of them")
-    parser.add_argument("--subscribers", type=int, default=10, metavar="S", help="of each of them")
+    add_room_arguments(parser, rooms=10, publishers=2, subscribers=10)
     parser.add_argument("--large", type=int, default=100, help="subscribers of the large room")
     parser.add_argument("--large-publishers", type=int, default=5, help="of the large room")
     parser.add_argument("--frames-per-second", type=float, default=60.0, help="of each publisher")
-    parser.add_argument("--frame-packets", type=int, default=10, help="packets of a video frame")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each kind, in turns")
     parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
