@@ -6,6 +6,8 @@ from router._fastpath import plane
 from router.sdp.codecs import Codec
 
 MAX_CODECS = 63
+_SPELLINGS_MAX = 256
+"""Names as peers spell them that are found at once."""
 
 _FORMATS = {
     "opus": plane.FORMAT_OPUS,
@@ -31,10 +33,18 @@ class CodecTable:
 
     def __init__(self) -> None:
         self._numbers: dict[Codec, int] = {}
+        self._as_spelled: dict[Codec, int] = {}
 
     def number(self, codec: Codec) -> int:
         """Return the codec's number; 0, for one that is not forwarded, when 63 others are known."""
-        codec = replace(codec, name=codec.name.lower())
+        number = self._as_spelled.get(codec)
+        if number is None:
+            number = self._number(replace(codec, name=codec.name.lower()))
+            if number and len(self._as_spelled) < _SPELLINGS_MAX:
+                self._as_spelled[codec] = number
+        return number
+
+    def _number(self, codec: Codec) -> int:
         number = self._numbers.get(codec)
         if number is not None:
             return number

@@ -186,8 +186,8 @@ class Negotiator:
         live = [section for section in agreed.sections if not section.stopped]
         self._inbound = tuple(item.inbound for item in live if item.inbound is not None)
         self._slots = tuple(section.slot(table) for section in live if section.is_slot)
-        self._payload_types = MappingProxyType(dict(table))
-        self._extensions = MappingProxyType(dict(agreed.tables.extensions))
+        self._payload_types = MappingProxyType(table)
+        self._extensions = MappingProxyType(agreed.tables.extensions)
         self._sctp = next((item.sctp for item in live if item.sctp is not None), None)
         media = [section for section in live if section.is_media]
         self._rtcp_rsize = bool(media) and all(section.rtcp_rsize for section in media)
@@ -496,12 +496,6 @@ class Negotiator:
         tagged = agreement.bundle[0] if agreement.bundle else ""
         bundle = Group(semantics="BUNDLE", members=agreement.bundle)
         table = agreement.tables.payload_types
-        # Those of one kind are the same, and the same objects.
-        different = {
-            (id(section.payload_types), id(section.feedback)): section
-            for section in agreement.sections
-        }
-        formats = {key: section.payload_formats(table) for key, section in different.items()}
         description = SessionDescription(
             origin=f"- {self._session_id} {self._session_version} IN IP4 127.0.0.1",
             groups=(bundle,) if agreement.grouped else (),
@@ -511,7 +505,6 @@ class Negotiator:
             media=tuple(
                 section.describe(
                     payload_types=table,
-                    payload_formats=formats[id(section.payload_types), id(section.feedback)],
                     transport=transport,
                     candidates=local.candidates if section.mid == tagged else (),
                     cname=local.cname,

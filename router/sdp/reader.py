@@ -205,6 +205,7 @@ class SectionReader:
             remote_receives=remote_receives,
             payload_types=accepted.payload_types,
             feedback=accepted.feedback,
+            payload_formats=accepted.payload_formats,
             extmaps=accepted.extmaps,
             rtcp_rsize=media.rtcp_rsize,
             outbound=None if previous is None else previous.outbound,

@@ -77,6 +77,8 @@ class Section:
     """Numbers to print, RTX included."""
     feedback: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """rtcp-fb values by payload type."""
+    payload_formats: tuple[PayloadFormat, ...] = ()
+    """The payload types as they are printed; sections share them."""
     extmaps: tuple[ExtMap, ...] = ()
     """Header extensions to print."""
     rtcp_rsize: bool = True
@@ -119,7 +121,6 @@ class Section:
         self,
         *,
         payload_types: Mapping[int, PayloadType],
-        payload_formats: tuple[PayloadFormat, ...],
         transport: TransportAttributes,
         candidates: tuple[str, ...],
         cname: str,
@@ -129,7 +130,6 @@ class Section:
         """
         Return the m-section to print.
 
-        :param payload_formats: From :meth:`payload_formats`; sections share them.
         :param transport: Our ICE and DTLS attributes.
         :param candidates: Our candidates, for the section that carries them; else none.
         """
@@ -169,29 +169,13 @@ class Section:
             end_of_candidates=bool(candidates),
             rtcp_mux=True,
             rtcp_rsize=self.rtcp_rsize,
-            payload_formats=payload_formats,
+            payload_formats=self.payload_formats,
             extmaps=self.extmaps,
             rids=tuple(Rid(id=rid, direction="recv") for rid in rids),
             simulcast=Simulcast(recv=tuple((rid,) for rid in rids)) if len(rids) > 1 else None,
             msids=() if slot is None else (_msid(slot),),
             ssrcs=() if slot is None else _sources(slot, cname),
             ssrc_groups=() if slot is None else _source_groups(slot),
-        )
-
-    def payload_formats(
-        self, payload_types: Mapping[int, PayloadType]
-    ) -> tuple[PayloadFormat, ...]:
-        """Return the formats to print."""
-        return tuple(self._payload_format(payload_types[number]) for number in self.payload_types)
-
-    def _payload_format(self, payload_type: PayloadType) -> PayloadFormat:
-        return PayloadFormat(
-            payload_type=payload_type.number,
-            name=payload_type.codec.name,
-            clock_rate=payload_type.codec.clock_rate,
-            channels=payload_type.codec.channels,
-            parameters=payload_type.parameters,
-            feedback=self.feedback.get(payload_type.number, ()),
         )
 
 

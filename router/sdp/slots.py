@@ -135,6 +135,7 @@ class SlotAllocator:
                         formats=("0",),
                         payload_types=accepted.payload_types,
                         feedback=accepted.feedback,
+                        payload_formats=accepted.payload_formats,
                         extmaps=accepted.extmaps,
                         sends=True,
                     ),

@@ -32,6 +32,17 @@ from signaling.storage.records import RoomRecord
 EVENTS_PER_ROOM_MAX = 100_000
 """Beyond it a room's tracks and participants make no events: a client could go on for ever."""
 
+_TOLD = (
+    RoomCreated,
+    RoomCompleted,
+    ParticipantConnected,
+    ParticipantDisconnected,
+    TrackPublished,
+    TrackUnpublished,
+    TrackChanged,
+)
+"""The events of the domain that are told; there are as many others."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -142,7 +153,11 @@ class EventLog:
 
     def observe(self, live: LiveRoom, event: RoomEvent) -> None:
         """Take one domain event."""
-        log = self._rooms.setdefault(live.sid, _RoomLog())
+        if not isinstance(event, _TOLD):
+            return
+        log = self._rooms.get(live.sid)
+        if log is None:
+            log = self._rooms[live.sid] = _RoomLog()
         room, now = live.record, self._clock.utc_now()
         match event:
             case RoomCreated():

@@ -16,6 +16,7 @@ from router.sdp import (
     Negotiator,
     RemoteTransport,
     SignalingState,
+    matching,
 )
 from router.sdp.attributes import Direction, Group, Setup, SsrcGroup
 from router.sdp.codecs import DEFAULT_VIDEO_CODECS
@@ -239,6 +240,49 @@ def test_room_with_one_video_codec_answers_only_that() -> None:
     answer = answer_to(vector("firefox-data"), negotiator(video_codecs=h264))
     assert [media.port for media in answer.media] == [9, 0, 9]
     assert answer.bundle == ("2", "4")
+
+
+@pytest.mark.parametrize("name", ["chromium-sendrecv", "chromium-data", "firefox-data"])
+def test_offers_that_were_seen_before_are_answered_as_at_first(name: str) -> None:
+    h264 = tuple(entry for entry in DEFAULT_VIDEO_CODECS if entry.name == "H264")
+    makers: list[Callable[[], Negotiator]] = [
+        negotiator,
+        partial(negotiator, video_codecs=h264),
+        partial(negotiator, max_extension_id=4),
+        partial(negotiator, video_feedback=("nack",)),
+        partial(negotiator, audio_extensions=(MID_EXTENSION,)),
+    ]
+    at_first = []
+    for make in makers:
+        matching._kept.clear()
+        at_first.append(answer_to(vector(name), make()))
+    assert len({str(answer) for answer in at_first}) > 1
+    for _ in range(2):
+        assert [answer_to(vector(name), make()) for make in makers] == at_first
+
+
+def test_what_one_peer_adds_concerns_no_other() -> None:
+    first, second = negotiator(), negotiator()
+    offer = vector("chromium-sendrecv")
+    fewer = offer.replace("AV1/90000", "AV9/90000")
+    assert answer_to(fewer, first) == answer_to(fewer, second)
+    before = dict(second.payload_types), dict(second.extensions)
+    answer_to(offer, first)
+    assert len(first.payload_types) == len(before[0]) + 2  # AV1 and its RTX
+    assert (dict(second.payload_types), dict(second.extensions)) == before
+    third = negotiator()
+    answer_to(fewer, third)
+    assert third.payload_types == second.payload_types
+
+
+def test_what_is_kept_of_offers_is_bounded() -> None:
+    offer = vector("chromium-sendrecv")
+    for number in range(300):
+        answer_to(offer.replace("minptime=10", f"minptime={number}"))
+    assert len(matching._kept) == matching._KEPT
+    matching._kept.clear()
+    answer_to(offer.replace("minptime=10", "x" * 8000 + ";y=" + "y" * 100))
+    assert len(matching._kept) == 1  # of video alone
 
 
 def test_section_with_nothing_but_telephone_events_is_refused() -> None:
