@@ -5,8 +5,8 @@ Our certificate is ECDSA, the server's may be RSA as well.
 """
 
 import random
-from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from typing import ClassVar
 
 from ..errors import RemoteProtocolError
 from .alert import Alert
@@ -66,35 +66,6 @@ class ClientHandshake12(Handshake12[ClientState]):
         self._peer_public = b""
         self._certificate_requested = False
         self._signature_scheme: SignatureScheme | None = None
-
-    def _handlers(
-        self,
-    ) -> Mapping[tuple[ClientState, int], Callable[[HandshakeMessage], None]]:
-        return {
-            (
-                ClientState.WAIT_SERVER_HELLO,
-                HandshakeType.HELLO_VERIFY_REQUEST,
-            ): self._handle_hello_verify_request,
-            (ClientState.WAIT_SERVER_HELLO, HandshakeType.SERVER_HELLO): self._handle_server_hello,
-            (ClientState.WAIT_CERTIFICATE, HandshakeType.CERTIFICATE): self._handle_certificate,
-            (
-                ClientState.WAIT_SERVER_KEY_EXCHANGE,
-                HandshakeType.SERVER_KEY_EXCHANGE,
-            ): self._handle_server_key_exchange,
-            (
-                ClientState.WAIT_CERTIFICATE_REQUEST,
-                HandshakeType.CERTIFICATE_REQUEST,
-            ): self._handle_certificate_request,
-            (
-                ClientState.WAIT_CERTIFICATE_REQUEST,
-                HandshakeType.SERVER_HELLO_DONE,
-            ): self._handle_server_hello_done,
-            (
-                ClientState.WAIT_SERVER_HELLO_DONE,
-                HandshakeType.SERVER_HELLO_DONE,
-            ): self._handle_server_hello_done,
-            (ClientState.WAIT_FINISHED, HandshakeType.FINISHED): self._handle_finished,
-        }
 
     def start(self) -> list[Effect]:
         """Say hello."""
@@ -250,6 +221,32 @@ class ClientHandshake12(Handshake12[ClientState]):
         self._check_finished(message)
         self._state = ClientState.FINISHED
         self._finish()
+
+    _handlers: ClassVar = {
+        (
+            ClientState.WAIT_SERVER_HELLO,
+            HandshakeType.HELLO_VERIFY_REQUEST,
+        ): _handle_hello_verify_request,
+        (ClientState.WAIT_SERVER_HELLO, HandshakeType.SERVER_HELLO): _handle_server_hello,
+        (ClientState.WAIT_CERTIFICATE, HandshakeType.CERTIFICATE): _handle_certificate,
+        (
+            ClientState.WAIT_SERVER_KEY_EXCHANGE,
+            HandshakeType.SERVER_KEY_EXCHANGE,
+        ): _handle_server_key_exchange,
+        (
+            ClientState.WAIT_CERTIFICATE_REQUEST,
+            HandshakeType.CERTIFICATE_REQUEST,
+        ): _handle_certificate_request,
+        (
+            ClientState.WAIT_CERTIFICATE_REQUEST,
+            HandshakeType.SERVER_HELLO_DONE,
+        ): _handle_server_hello_done,
+        (
+            ClientState.WAIT_SERVER_HELLO_DONE,
+            HandshakeType.SERVER_HELLO_DONE,
+        ): _handle_server_hello_done,
+        (ClientState.WAIT_FINISHED, HandshakeType.FINISHED): _handle_finished,
+    }
 
 
 def _illegal(reason: str) -> RemoteProtocolError:

@@ -1,6 +1,10 @@
 """The presentation language of TLS (RFC 5246 section 4): integers and length-prefixed vectors."""
 
+import struct
+
 from ..errors import WireFormatError
+
+_INTEGERS = {1: "B", 2: "H"}
 
 
 class Reader:
@@ -43,14 +47,15 @@ class Reader:
         return self.take(length)
 
     def unsigned_vector(self, width: int, *, item_width: int) -> tuple[int, ...]:
-        """Return the integers in the next vector, which must hold at least one."""
+        """
+        Return the integers in the next vector, which must hold at least one.
+
+        :param item_width: 1 or 2 bytes.
+        """
         data = self.vector(width, minimum=item_width)
         if len(data) % item_width:
             raise WireFormatError(f"vector of {len(data)} bytes holds {item_width}-byte items")
-        return tuple(
-            int.from_bytes(data[start : start + item_width], "big")
-            for start in range(0, len(data), item_width)
-        )
+        return struct.unpack(f"!{len(data) // item_width}{_INTEGERS[item_width]}", data)
 
     def expect_end(self) -> None:
         """Refuse trailing bytes."""

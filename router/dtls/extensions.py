@@ -9,6 +9,7 @@ renegotiation_info (RFC 5746 section 3.2). Their formats are the same in both he
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from ..errors import WireFormatError
@@ -27,6 +28,10 @@ class ExtensionType(IntEnum):
 
 
 UNCOMPRESSED_POINT = 0
+_KEPT = 64
+"""Blocks that are kept as they were parsed: a release of a client sends the same each time."""
+_KEPT_LENGTH = 512
+"""Longest of those, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,11 @@ def parse_extensions(data: bytes) -> HelloExtensions:
 
     :raises WireFormatError: if one is malformed or comes twice.
     """
+    return _parse(data) if len(data) <= _KEPT_LENGTH else _parse.__wrapped__(data)
+
+
+@lru_cache(maxsize=_KEPT)
+def _parse(data: bytes) -> HelloExtensions:
     reader = Reader(data)
     known: dict[str, Any] = {}
     other: list[tuple[int, bytes]] = []

@@ -7,11 +7,15 @@ Handshake messages in fragments, and whole again in order (RFC 6347 sections 4.2
     +----------+----------------+---------------+------------------+--------------------+------
 """
 
+import struct
 from dataclasses import dataclass
 
 from ..errors import WireFormatError
-from .codec import Reader
-from .handshake import HandshakeMessage
+from .handshake import HEADER_LENGTH, HandshakeMessage
+
+# msg_type and length (24 bits), message_seq, fragment_offset and fragment_length (24 bits each).
+_HEADER = struct.Struct("!IHHI")
+_LOW_24 = (1 << 24) - 1
 
 MAX_GAPS = 32
 """How many separate pieces of one message are kept; a peer that makes more only loses them."""
@@ -40,18 +44,23 @@ def parse_fragments(data: bytes) -> list[HandshakeFragment]:
 
     :raises WireFormatError: if there is none, or one is cut short or overruns its message.
     """
-    reader = Reader(data)
     fragments = []
+    position = 0
     while True:
-        message_type = reader.unsigned(1)
-        length = reader.unsigned(3)
-        message_seq = reader.unsigned(2)
-        offset = reader.unsigned(3)
-        body = reader.vector(3)
+        if len(data) - position < HEADER_LENGTH:
+            raise WireFormatError(f"fragment header cut short at {len(data) - position} bytes")
+        first, message_seq, offset_high, last = _HEADER.unpack_from(data, position)
+        length = first & _LOW_24
+        offset = offset_high << 8 | last >> 24
+        start = position + HEADER_LENGTH
+        position = start + (last & _LOW_24)
+        if position > len(data):
+            raise WireFormatError(f"fragment cut short at {len(data) - start} bytes")
+        body = data[start:position]
         if offset + len(body) > length:
             raise WireFormatError(f"fragment ends at {offset + len(body)} of {length}")
-        fragments.append(HandshakeFragment(message_type, length, message_seq, offset, body))
-        if not reader.remaining:
+        fragments.append(HandshakeFragment(first >> 24, length, message_seq, offset, body))
+        if position == len(data):
             return fragments
 
 

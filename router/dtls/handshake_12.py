@@ -4,7 +4,7 @@ import hmac
 import random
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..errors import RemoteProtocolError
 from .alert import Alert
@@ -54,6 +54,8 @@ class Handshake12(Generic[StateT]):
 
     _local_finished: ClassVar[bytes]
     _remote_finished: ClassVar[bytes]
+    _handlers: ClassVar[Mapping[tuple[Enum, int], Callable[[Any, HandshakeMessage], None]]]
+    """What to do with which message in which state."""
 
     def __init__(self, config: DtlsConfig, rng: random.Random, state: StateT) -> None:
         self._config = config
@@ -73,15 +75,9 @@ class Handshake12(Generic[StateT]):
         self._peer_public_key: PublicKey | None = None
         self._session: Session12 | None = None
 
-    def _handlers(
-        self,
-    ) -> Mapping[tuple[StateT, int], Callable[[HandshakeMessage], None]]:
-        """Return what to do with which message in which state."""
-        raise NotImplementedError
-
     def handle_message(self, message: HandshakeMessage) -> list[Effect]:
         """Act on the next message from the peer; see :class:`~.effects.Handshake`."""
-        handler = self._handlers().get((self._state, message.message_type))
+        handler = self._handlers.get((self._state, message.message_type))
         if handler is None:
             raise RemoteProtocolError(
                 f"handshake message {message.message_type} came in {self._state.name}",
@@ -97,7 +93,7 @@ class Handshake12(Generic[StateT]):
         # handlers that add them; all others are part of it at once.
         if not finished and message.message_type != HandshakeType.CERTIFICATE_VERIFY:
             self._transcript += message.serialize()
-        handler(message)
+        handler(self, message)
         return self._take_effects()
 
     def _take_effects(self) -> list[Effect]:

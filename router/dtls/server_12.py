@@ -13,9 +13,8 @@ The server's side of a DTLS 1.2 handshake.
 
 import hmac
 import random
-from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import RemoteProtocolError
 from .alert import Alert
@@ -46,7 +45,10 @@ from .signature import OFFERED_SCHEMES, SignatureScheme
 if TYPE_CHECKING:
     from .cipher import RecordProtection
 
-_CERTIFICATE_TYPES = (64, 1)  # ecdsa_sign, rsa_sign
+_CERTIFICATE_REQUEST = CertificateRequest(
+    certificate_types=(64, 1),  # ecdsa_sign, rsa_sign
+    signature_algorithms=OFFERED_SCHEMES,
+).serialize()
 _COOKIE_LENGTH = 20
 
 
@@ -71,23 +73,6 @@ class ServerHandshake12(Handshake12[ServerState]):
         super().__init__(config, rng, ServerState.WAIT_CLIENT_HELLO)
         self._write_protection: RecordProtection | None = None
         self._cookie_secret = rng.randbytes(32)
-
-    def _handlers(
-        self,
-    ) -> Mapping[tuple[ServerState, int], Callable[[HandshakeMessage], None]]:
-        return {
-            (ServerState.WAIT_CLIENT_HELLO, HandshakeType.CLIENT_HELLO): self._handle_client_hello,
-            (ServerState.WAIT_CERTIFICATE, HandshakeType.CERTIFICATE): self._handle_certificate,
-            (
-                ServerState.WAIT_CLIENT_KEY_EXCHANGE,
-                HandshakeType.CLIENT_KEY_EXCHANGE,
-            ): self._handle_client_key_exchange,
-            (
-                ServerState.WAIT_CERTIFICATE_VERIFY,
-                HandshakeType.CERTIFICATE_VERIFY,
-            ): self._handle_certificate_verify,
-            (ServerState.WAIT_FINISHED, HandshakeType.FINISHED): self._handle_finished,
-        }
 
     def start(self) -> list[Effect]:
         """Wait: the client speaks first."""
@@ -203,13 +188,10 @@ class ServerHandshake12(Handshake12[ServerState]):
             signature_scheme=scheme,
             signature=certificate.sign(scheme, self._client_random + self._server_random + params),
         )
-        request = CertificateRequest(
-            certificate_types=_CERTIFICATE_TYPES, signature_algorithms=OFFERED_SCHEMES
-        )
         self._add_message(HandshakeType.SERVER_HELLO, server_hello.serialize())
         self._add_message(HandshakeType.CERTIFICATE, certificate.message_body)
         self._add_message(HandshakeType.SERVER_KEY_EXCHANGE, key_exchange.serialize())
-        self._add_message(HandshakeType.CERTIFICATE_REQUEST, request.serialize())
+        self._add_message(HandshakeType.CERTIFICATE_REQUEST, _CERTIFICATE_REQUEST)
         self._add_message(HandshakeType.SERVER_HELLO_DONE, b"")
         self._send_flight()
 
@@ -236,3 +218,17 @@ class ServerHandshake12(Handshake12[ServerState]):
         self._send_flight(retransmit=False)
         self._state = ServerState.FINISHED
         self._finish()
+
+    _handlers: ClassVar = {
+        (ServerState.WAIT_CLIENT_HELLO, HandshakeType.CLIENT_HELLO): _handle_client_hello,
+        (ServerState.WAIT_CERTIFICATE, HandshakeType.CERTIFICATE): _handle_certificate,
+        (
+            ServerState.WAIT_CLIENT_KEY_EXCHANGE,
+            HandshakeType.CLIENT_KEY_EXCHANGE,
+        ): _handle_client_key_exchange,
+        (
+            ServerState.WAIT_CERTIFICATE_VERIFY,
+            HandshakeType.CERTIFICATE_VERIFY,
+        ): _handle_certificate_verify,
+        (ServerState.WAIT_FINISHED, HandshakeType.FINISHED): _handle_finished,
+    }
