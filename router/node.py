@@ -473,8 +473,7 @@ class MediaNode:
     def _candidates(self, shard: PlaneShard) -> tuple[str, ...]:
         announced = self._config.announced_port
         port = announced + shard.index if announced else shard.port
-        addresses = [Address(host, port) for host in self._config.addresses]
-        return tuple(candidate.serialize() for candidate in lite_candidates(addresses))
+        return _announced(self._config.addresses, port)
 
     def _new_source_id(self) -> SourceId:
         self._last_source += 1
@@ -742,6 +741,13 @@ class MediaNode:
                 self._listener(self._outbox.popleft())
             except Exception:
                 logger.exception("an event was not taken")
+
+
+@lru_cache(maxsize=64)
+def _announced(hosts: tuple[str, ...], port: int) -> tuple[str, ...]:
+    """Return our candidates as descriptions say them: the same for all peers of a plane."""
+    addresses = [Address(host, port) for host in hosts]
+    return tuple(candidate.serialize() for candidate in lite_candidates(addresses))
 
 
 @lru_cache(maxsize=16)

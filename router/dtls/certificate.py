@@ -109,6 +109,7 @@ class Certificate:
         self.message_body = CertificateMessage((der,)).serialize()
         self._private_key = private_key
         self._deterministic_signatures = deterministic_signatures
+        self._fingerprints: dict[str, Fingerprint] = {}
 
     @classmethod
     def generate(
@@ -153,7 +154,10 @@ class Certificate:
 
     def fingerprint(self, algorithm: str = "sha-256") -> Fingerprint:
         """Return what our SDP says of this certificate."""
-        return fingerprint_of(self.der, algorithm)
+        known = self._fingerprints.get(algorithm)
+        if known is None:
+            known = self._fingerprints[algorithm] = fingerprint_of(self.der, algorithm)
+        return known
 
     def choose_signature_scheme(self, offered: Sequence[int]) -> SignatureScheme | None:
         """Return the first scheme of ours that the peer accepts, or None."""

@@ -304,7 +304,7 @@ def _parse_lines(lines: list[str]) -> SessionDescription:
             section.add(name, value, line[2:])
         elif section is session:
             session.add_line(line)
-    return replace(session.build(), media=tuple(section.build() for section in sections))
+    return session.build(tuple(section.build() for section in sections))
 
 
 def _split_lines(text: str) -> list[str]:
@@ -404,8 +404,8 @@ class _SessionBuilder(_TransportBuilder):
         elif name == "msid-semantic":
             self._msid_semantic = self._msid_semantic or value.strip()
 
-    def build(self) -> SessionDescription:
-        """Return the session without its sections."""
+    def build(self, media: tuple[MediaDescription, ...]) -> SessionDescription:
+        """Return the description, given its sections."""
         return SessionDescription(
             origin=self._origin or "- 0 0 IN IP4 127.0.0.1",
             name=self._name or "-",
@@ -414,6 +414,7 @@ class _SessionBuilder(_TransportBuilder):
             ice_lite=self._ice_lite,
             extmap_allow_mixed=self.extmap_allow_mixed,
             msid_semantic=self._msid_semantic,
+            media=media,
         )
 
 

@@ -78,7 +78,14 @@ class _Agreement:
 
     def copy(self) -> _Agreement:
         """Return a copy whose lists and tables can be changed alone."""
-        return replace(self, tables=self.tables.copy(), sections=list(self.sections))
+        return _Agreement(
+            tables=self.tables.copy(),
+            sections=list(self.sections),
+            bundle=self.bundle,
+            grouped=self.grouped,
+            extmap_allow_mixed=self.extmap_allow_mixed,
+            remote_transport=self.remote_transport,
+        )
 
     def remote_ssrcs(self) -> set[int]:
         """Return the SSRCs that the peer announced."""

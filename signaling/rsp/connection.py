@@ -78,6 +78,7 @@ class RspConnection:
         self._pace = Pace(service.config.messages_per_session)
         self._refused = False
         self._lost = False
+        self._handling = False
         self.close_code: int | None = None
         """The code with which the shell is to close, once there is one."""
 
@@ -145,14 +146,14 @@ class RspConnection:
     def send(self, body: Struct) -> None:
         """Send a message."""
         self.tcmp.send(body, self._clock.monotonic())
-        self._transmit()
+        self._changed()
 
     def session_ended(self) -> None:
         """Let the client close, as its session has ended."""
         self._link = None
         self._refused = True
         self.tcmp.finish(self._clock.monotonic())
-        self._transmit()
+        self._changed()
 
     def replaced(self, code: int) -> None:
         """Close: the client has come on another socket."""
@@ -161,7 +162,7 @@ class RspConnection:
 
     def rearm(self) -> None:
         """Look at the timers again."""
-        self._transmit()
+        self._changed()
 
     # Messages.
 
@@ -173,17 +174,26 @@ class RspConnection:
         return Busy(retry_after=retry_after, keep_alive=retry_after >= 0)
 
     async def _handle_events(self) -> None:
-        while (event := self.tcmp.next_event()) is not None:
-            match event:
-                case BodyReceived(body=body):
-                    await self._receive_body(body)
-                case InvalidReceived(reason=reason):
-                    self._receive_invalid(reason)
-                case Closed(code=code):
-                    self.close_code = code
-        if self._link is not None:
-            self._link.heard()
-        self._transmit()
+        self._handling = True
+        try:
+            while (event := self.tcmp.next_event()) is not None:
+                match event:
+                    case BodyReceived(body=body):
+                        await self._receive_body(body)
+                    case InvalidReceived(reason=reason):
+                        self._receive_invalid(reason)
+                    case Closed(code=code):
+                        self.close_code = code
+            if self._link is not None:
+                self._link.heard()
+        finally:
+            self._handling = False
+            self._transmit()
+
+    def _changed(self) -> None:
+        # What one message brings about goes out together.
+        if not self._handling:
+            self._transmit()
 
     async def _receive_body(self, raw: Raw) -> None:
         if self._refused:
