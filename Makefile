@@ -14,10 +14,10 @@ SYSTEM_TEST  := chromium firefox-esr fonts-dejavu-core openssl simple-whip-clien
 
 SOURCES := pyproject.toml setup.py $(wildcard router/_fastpath/*.pyx router/_fastpath/*.pxd router/_fastpath/*.h)
 
-.PHONY: help serve test lint types unit browser acceptance sanitize bench clean
+.PHONY: help serve test lint types unit browser acceptance sanitize bench bench-all clean
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 serve: $(VENV)/.serve signaling/web/bundle/twilio-video.min.js ## serve in development mode
 	$(BIN)/parlour serve --dev $(SERVE_FLAGS)
@@ -47,6 +47,9 @@ sanitize: $(VENV)/.test ## the data plane's tests on an ASan and UBSan build
 
 bench: $(VENV)/.test ## nanoseconds per packet of each stage
 	$(BIN)/python -m benchmarks micro
+
+bench-all: $(VENV)/.test ## every benchmark, three times in turns: a table of medians
+	$(BIN)/python -m benchmarks all --json bench-all.json
 
 clean: ## forget everything that was built
 	rm -rf $(VENV) build *.egg-info router/_fastpath/*.so router/_fastpath/*.c benchmarks/engine/*.so signaling/web/bundle tests/browser/node_modules tests/interop/node/node_modules

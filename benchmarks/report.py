@@ -38,6 +38,8 @@ class Result:
     """What x and y of the curves are."""
     notes: tuple[str, ...] = ()
     """Sentences that belong under the table."""
+    markdown: bool = False
+    """How the table is written."""
 
 
 class Progress:
@@ -82,6 +84,9 @@ def as_table(result: Result) -> str:
     """Return the table as text: the first column to the left, numbers to the right."""
     cells = [[_text(cell) for cell in row] for row in result.rows]
     lines = [list(result.columns), *cells]
+    if result.markdown:
+        lines.insert(1, ["---"] * len(result.columns))
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
     widths = [max(len(line[column]) for line in lines) for column in range(len(result.columns))]
     return "\n".join(
         "  ".join(
