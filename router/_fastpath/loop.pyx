@@ -3,10 +3,12 @@ The loop; the contract is in ``loop.pxd``.
 
 Waking costs 10 to 20 us, as much as forwarding dozens of packets. So when a wake-up brings few
 packets and there is time, the thread sleeps on to the next half millisecond and takes what has
-come by then into the same fan-out. Under load batches form by themselves, and it forwards at once.
+come by then into the same fan-out, unless a frame of video comes first. Under load batches form by
+themselves, and it forwards at once.
 
 Where a few packets come within half a millisecond again and again, as the audio of a large room
-does, or checks and reports of many at a time, the thread wakes at ticks only. Ticks are longer
+does, or checks and reports of many at a time, the thread wakes at ticks only, until these bring
+frames. Ticks are longer
 while all that comes is sound that the fan-out would hold anyway: see ``fanout.pxd``.
 """
 
@@ -35,8 +37,9 @@ from router._fastpath.udp cimport (
 cdef enum:
     GATHER_TICK_US = 500
     GATHER_BELOW_PACKETS = 4
+    SLICE_NS = 300000           # long enough to forward a frame to hundreds
     TICKING_AFTER = 2           # times in a row that a tick would have spared a wake-up
-    TICKING_UNTIL = 2           # ticks in a row that brought nothing
+    TICKING_UNTIL = 2           # ticks in a row that brought nothing, or frames
     COMMANDS_PER_WAKE = 32      # so that a rush of joins does not hold up media
     DRAIN_ROUNDS = 4            # so that a flood of input cannot starve timers and commands
     LONGEST_SLEEP_US = 1000000
@@ -57,6 +60,10 @@ cdef extern from "<time.h>" nogil:
     enum:
         TIMER_ABSTIME
     int clock_nanosleep(int clock, int flags, const timespec *request, timespec *remain)
+
+
+cdef extern from "slice.h" nogil:
+    void slice_ask(uint64_t ns)
 
 
 cdef struct load_meter:
@@ -80,8 +87,8 @@ cdef inline void _note_few(tick_mode *ticks, bint within_tick, int64_t now_us) n
         ticks.in_a_row = 0
 
 
-cdef inline void _note_tick(tick_mode *ticks, bint brought_some, bint high) noexcept nogil:
-    ticks.in_a_row = 0 if brought_some else ticks.in_a_row + 1
+cdef inline void _note_tick(tick_mode *ticks, bint brought_few, bint high) noexcept nogil:
+    ticks.in_a_row = 0 if brought_few else ticks.in_a_row + 1
     if high or ticks.in_a_row >= TICKING_UNTIL:
         ticks.on = False
         ticks.in_a_row = 0
@@ -138,6 +145,11 @@ cdef void _sleep_to_tick(int64_t now_us, int64_t length_us) noexcept nogil:
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL)
 
 
+# Whether what is to be forwarded at once is worth a wake-up.
+cdef inline bint _is_frame(const plane_state *p) noexcept nogil:
+    return p.pending.count >= GATHER_BELOW_PACKETS
+
+
 # Take what waits in the socket. Returns how many datagrams, or FP_ERR_SYSTEM; full[0] is set when
 # more may wait.
 cdef int _drain(
@@ -173,10 +185,8 @@ cdef void _sleep(
 ) noexcept nogil:
     cdef pollfd fds[2]
     cdef timespec timeout
-    cdef int64_t wait_us = _due(p) - now_us
-    if wait_us > LONGEST_SLEEP_US:
-        wait_us = LONGEST_SLEEP_US
-    wait_us += TIMER_SLACK_US
+    cdef int64_t wait_us = min(deadlines_next(&p.timers) - now_us, LONGEST_SLEEP_US)
+    wait_us = min(wait_us + TIMER_SLACK_US, fanout_due(p) - now_us)
     if wait_us < 0:
         wait_us = 0
     timeout.tv_sec = wait_us // 1000000
@@ -188,6 +198,34 @@ cdef void _sleep(
     ppoll(&fds[0], 2, &timeout, NULL)
     if fds[1].revents:
         ring_wake(p.commands)
+
+
+# Wait for more until the next tick, or until a frame has come. Returns as _drain, and the time;
+# woke_at_us grows by the time that it slept.
+cdef int _gather(
+    plane_state *p, udp_socket *socket, datagram *batch, load_window *window, int64_t *now_us,
+    int64_t *woke_at_us, bint *full
+) noexcept nogil:
+    cdef int64_t tick_us = (now_us[0] // GATHER_TICK_US + 1) * GATHER_TICK_US
+    cdef pollfd readable
+    cdef timespec timeout
+    cdef int64_t slept_at_us
+    cdef int taken = 0
+    cdef int more
+    readable.fd = socket.fd
+    readable.events = POLLIN
+    timeout.tv_sec = 0
+    while not _is_frame(p) and not full[0] and now_us[0] < tick_us:
+        slept_at_us = monotonic_us()
+        timeout.tv_nsec = max(tick_us - slept_at_us, 0) * 1000
+        ppoll(&readable, 1, &timeout, NULL)
+        now_us[0] = monotonic_us()
+        woke_at_us[0] += now_us[0] - slept_at_us
+        more = _drain(p, socket, batch, window, now_us[0], full)
+        if more < 0:
+            return more
+        taken += more
+    return taken
 
 
 cdef int loop_run(
@@ -209,23 +247,25 @@ cdef int loop_run(
     ticks.on = False
     ticks.in_a_row = 0
     ticks.few_at_us = 0
+    slice_ask(SLICE_NS)
     while not stopping[0]:
         commands_run(p, now_us, COMMANDS_PER_WAKE)
         crossed = links_receive(p, now_us)
         taken = _drain(p, socket, batch, &meter.window, now_us, &full)
         # What crossed was gathered by the plane that it came from.
         if ticks.on:
-            _note_tick(&ticks, taken + crossed > 0, meter.high)
+            _note_tick(&ticks, taken + crossed > 0 and not _is_frame(p), meter.high)
+        elif _is_frame(p):
+            ticks.in_a_row = 0
         elif not 0 < taken < GATHER_BELOW_PACKETS or meter.high or crossed:
             pass
         elif p.pending.count == 0:
             _note_few(&ticks, now_us - ticks.few_at_us < GATHER_TICK_US, now_us)
         else:
-            _meter(p, &meter, socket, woke_at_us, monotonic_us(), busy_us)
-            _sleep_to_tick(now_us, GATHER_TICK_US)
-            now_us = woke_at_us = monotonic_us()
-            more = _drain(p, socket, batch, &meter.window, now_us, &full)
-            _note_few(&ticks, more > 0, now_us)
+            more = _gather(
+                p, socket, batch, &meter.window, &now_us, &woke_at_us, &full
+            )
+            _note_few(&ticks, more > 0 and not _is_frame(p), now_us)
             taken = more if more < 0 else taken + more
         if taken < 0:
             return taken
