@@ -1,12 +1,13 @@
 """How many nanoseconds does the plane need to parse a packet, and to forward it once more?"""
 
 import random
+import statistics
 import time
 from collections.abc import Iterator
 
 from router._fastpath import measure, srtp
 from router._fastpath import plane as fastpath
-from router.rtp import RtpPacket
+from router.rtp import ReceiverReport, ReportBlock, RtpPacket
 from router.stun import (
     ICE_CONTROLLING,
     PRIORITY,
@@ -27,6 +28,8 @@ PACKET_BYTES = 1180
 FRAMES = 60
 FRAME_INTERVAL_US = 33_333
 SALT_BYTES = {7: 12, 1: 14}
+CONTROL = ("STUN consent check", "RTCP receiver report")
+CONTROL_ROUNDS = 20
 PROFILE_NAMES = {7: "GCM", 1: "CM"}
 
 
@@ -51,13 +54,16 @@ class Room:
         self._now_us = 1_000_000
         self._sequence_number = 0
         self._frame = 0
+        self._round = 0
         plane = self._plane = fastpath.DataPlane(
             max_transports=subscribers + 2, max_streams=4, max_slots=subscribers * slots + 2, seed=1
         )
         plane.discard_output()
         plane.define_codec(VP8, fastpath.FORMAT_VP8, 90000)
-        key = self._add(1 << 16, profile, receives=False)
-        self._sealer = srtp.SrtpSession(profile, key[:16], key[16:])
+        self._subscribers = subscribers
+        self._sealers: dict[int, srtp.SrtpSession] = {}
+        self._add(1 << 16, profile, receives=False)
+        self._sealer = self._sealers[1 << 16]
         plane.add_stream(1 << 16 | 1, 1 << 16, SSRC, 0, video=True)
         for index in range(1, subscribers + 1):
             transport = 1 << 16 | index
@@ -85,6 +91,39 @@ class Room:
             self._keep_alive()
         return spent
 
+    def control(self, kind: str) -> float:
+        """
+        Let each subscriber send one datagram of a kind of :data:`CONTROL`; return the CPU time of
+        one, in ns.
+        """
+        self._round += 1
+        transports = [1 << 16 | index for index in range(1, self._subscribers + 1)]
+        datagrams = [self._control(kind, transport) for transport in transports]
+        counter = "stun_requests" if kind == "STUN consent check" else "rtcp_in"
+        before = self._plane.counters()[counter]
+        started = time.thread_time_ns()
+        self._plane.receive_datagrams(datagrams, self._now_us)
+        spent = time.thread_time_ns() - started
+        if self._plane.counters()[counter] - before != len(datagrams):
+            raise AssertionError(f"not every {kind} was taken")
+        return spent / len(datagrams)
+
+    def _control(self, kind: str, transport: int) -> tuple[bytes, tuple[str, int]]:
+        if kind == "STUN consent check":
+            return self._request(transport)
+        report = ReportBlock(
+            ssrc=2222,
+            fraction_lost=0,
+            packets_lost=0,
+            highest_sequence_number=self._sequence_number,
+            jitter=0,
+            last_sr=0,
+            delay_since_last_sr=0,
+        )
+        packet = ReceiverReport(ssrc=1, blocks=(report,)).to_packet().serialize()
+        address = ("198.51.100.1", 10000 + (transport & 0xFFFF))
+        return self._sealers[transport].seal_rtcp(packet, self._round), address
+
     def forwarded(self) -> int:
         """Return how many packets were sent to subscribers so far."""
         return self._plane.counters()["rtp_out"]
@@ -106,7 +145,7 @@ class Room:
                 extensions=((3, self._sequence_number.to_bytes(4, "big")[2:]),),
             )
 
-    def _add(self, transport: int, profile: int, *, receives: bool) -> bytes:
+    def _add(self, transport: int, profile: int, *, receives: bool) -> None:
         keys = [self._rng.randbytes(16 + SALT_BYTES[profile]) for _ in range(2)]
         plane = self._plane
         plane.add_transport(transport, f"u{transport}".encode(), b"p" * 24)
@@ -123,7 +162,7 @@ class Room:
             cname=b"bench",
         )
         self._check(transport)
-        return keys[0]
+        self._sealers[transport] = srtp.SrtpSession(profile, keys[0][:16], keys[0][16:])
 
     def _keep_alive(self) -> None:
         """Renew the consent of all peers, and let reports and feedback go out."""
@@ -132,6 +171,9 @@ class Room:
         self._plane.handle_timer(self._now_us)
 
     def _check(self, transport: int) -> None:
+        self._plane.receive_datagrams([self._request(transport)], self._now_us)
+
+    def _request(self, transport: int) -> tuple[bytes, tuple[str, int]]:
         message = Message(
             method=Method.BINDING,
             message_class=MessageClass.REQUEST,
@@ -143,7 +185,7 @@ class Room:
         message = message.with_attribute(USE_CANDIDATE, True)
         index = transport & 0xFFFF
         address = ("198.51.100.1", 10000 + index)
-        self._plane.receive_datagrams([(message.serialize(key=b"p" * 24), address)], self._now_us)
+        return message.serialize(key=b"p" * 24), address
 
 
 def parse() -> float:
@@ -183,9 +225,26 @@ def fan_out(profile: int, subscribers: int) -> float:
     return spent / forwarded
 
 
+def control(kind: str) -> float:
+    """Return nanoseconds per datagram of a kind, from 100 subscribers who have received media."""
+    srtp.set_kernels()
+    room = Room(7, 100)
+    spent = []
+    for _ in range(CONTROL_ROUNDS):
+        room.frame()
+        spent.append(room.control(kind))
+    return statistics.median(spent)
+
+
 def cases() -> Iterator[Case]:
-    """Yield parse, and the fan-out for both profiles to 10 and 100 subscribers."""
+    """Yield parse, what is no media, and the fan-out for both profiles to 10 and 100."""
     yield Case("parse, 4 extensions", parse)
+    for kind in CONTROL:
+
+        def run_control(kind: str = kind) -> float:
+            return control(kind)
+
+        yield Case(f"{kind}, GCM", run_control)
     for profile, name in PROFILE_NAMES.items():
         for subscribers in (10, 100):
 
