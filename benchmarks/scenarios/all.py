@@ -63,7 +63,7 @@ class Step:
 
 def _fanout(*options: str) -> Step:
     return Step(
-        ("fanout", *options),
+        ("fanout", "--seconds", "4", *options),
         (
             Figure("plane, ns per forwarded packet", ("ns_per_forwarded_packet",)),
             Figure("ratio to the limit", ("ratio_to_limit",)),
@@ -99,7 +99,7 @@ def steps() -> list[Step]:
         _fanout("--subscribers", "10", "--publishers", "20", "--nic", "software"),
         _fanout("--subscribers", "100"),
         Step(
-            ("rooms", "--start", "400", "--attempts", "2"),
+            ("rooms", "--start", "500", "--attempts", "2"),
             (
                 Figure("highest load, packets/s", ("packets_per_second",)),
                 Figure("plane at that load, processors", ("highest", "plane_processors")),
@@ -118,7 +118,7 @@ def steps() -> list[Step]:
             ),
         ),
         Step(
-            ("threads", "--runs", "1"),
+            ("threads", "--runs", "1", "--seconds", "2"),
             (
                 Figure("two planes against one, many rooms", ("ratio", "many rooms")),
                 Figure("two planes against one, one large room", ("ratio", "one large room")),
@@ -132,7 +132,7 @@ def steps() -> list[Step]:
             ),
         ),
         Step(
-            ("memory",),
+            ("memory", "--participants", "1000"),
             (
                 Figure("KiB of an idle participant", ("resident_bytes_per_participant",), 1 / 1024),
                 Figure("KiB of a subscription", ("resident_bytes_per_subscription",), 1 / 1024),
@@ -149,7 +149,7 @@ def steps() -> list[Step]:
             ),
         ),
         Step(
-            ("joins", "--seconds", "6", "--start", "60"),
+            ("joins", "--seconds", "5", "--start", "80"),
             (
                 Figure("joins/s on this machine", ("joins_per_second",)),
                 Figure("joins per CPU second of the server", ("joins_per_server_cpu_second",)),
