@@ -91,10 +91,6 @@ class Crowd:
         """Begin ``rate`` joins a second in all, whatever becomes of them."""
         return await self._ask({"offer": rate / len(self._processes), "seconds": seconds})
 
-    async def knock(self, rate: float, seconds: float) -> Outcome:
-        """Begin ``rate`` joins a second in all, and give them up when the server would go on."""
-        return await self._ask({"knock": rate / len(self._processes), "seconds": seconds})
-
     async def fill(self, count: int, *, at_once: int = 4) -> Outcome:
         """Let ``count`` in all join and stay; each worker has ``at_once`` under way."""
         share, rest = divmod(count, len(self._processes))

@@ -2,7 +2,6 @@
 One process of a crowd: reads commands from stdin, a JSON object in each line, and answers likewise.
 
 ``{"offer": rate, "seconds": s}`` begins joins at an even rate for a time, whatever becomes of them;
-``{"knock": rate, "seconds": s}`` begins them likewise, and goes away when the server would go on;
 ``{"fill": count, "at_once": n}`` joins and stays; ``{"await_tracks": n}`` waits until each of those
 has a way to receive so many tracks; ``{"leave": true}`` lets them leave. The process ends with its
 stdin.
@@ -50,8 +49,6 @@ class Worker:
         match command:
             case {"offer": rate, "seconds": seconds}:
                 await self._offer(outcome, rate, seconds, self._visit)
-            case {"knock": rate, "seconds": seconds}:
-                await self._offer(outcome, rate, seconds, self._knock)
             case {"fill": count, "at_once": at_once}:
                 await self._fill(outcome, count, at_once)
             case {"await_tracks": tracks}:
@@ -79,34 +76,6 @@ class Worker:
             due += 1 / rate
         outcome.offering_seconds = max(seconds, perf_counter() - began)
         await asyncio.gather(*tasks)
-
-    async def _knock(self, outcome: Outcome) -> None:
-        """Say hello, and go when the answer is there: a cheap client."""
-        number, self._joins = self._joins, self._joins + 1
-        rooms = self._settings["rooms"]
-        identity = f"knock-{self._settings['seed']}-{number}"
-        token = self._account.access_token(identity, rooms[number % len(rooms)])
-        hello = {
-            "type": "hello",
-            "id": identity,
-            "timeout": 30_000,
-            "version": 2,
-            "body": {"type": "ice", "version": 1, "edge": "roaming", "token": token},
-        }
-        outcome.offered += 1
-        try:
-            async with (
-                asyncio.timeout(self._settings["patience"]),
-                self._http.ws_connect(self._settings["signaling_url"]) as websocket,
-            ):
-                await websocket.send_json(hello)
-                answer = await websocket.receive_json()
-        except TimeoutError:
-            outcome.failed["no answer in time"] += 1
-        except (aiohttp.ClientError, OSError, TypeError) as error:
-            outcome.failed[type(error).__name__] += 1
-        else:
-            outcome.busy += answer["type"] == "busy"
 
     async def _visit(self, outcome: Outcome) -> None:
         client = await self._join(outcome)

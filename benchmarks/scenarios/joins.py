@@ -5,18 +5,19 @@ A join is the whole of it: WebSocket, token, SDP, ICE, DTLS and the first packet
 speaker. Who has joined leaves half a second later, and that is in the figures too. Joins begin at
 an even rate whatever becomes of them. The rate is raised until they no longer succeed; then follow
 a run at 70 % of the highest goodput, for latency, and one at three times the highest goodput, of
-which the server should turn away what it cannot serve ("busy") while goodput stays. As clients are
-dear, two of the three then only knock: they open a WebSocket, say hello with a token, and go away
-when the server would go on with them.
+which the server should turn away what it cannot serve ("busy") while goodput stays. Who is turned
+away goes, and does not try again.
 
 The clients are in processes of their own, below the server in priority. They cost about as much as
 the server, so on few processors they are the limit in joins a second: "server CPU" says how busy
-the server was, and ms of CPU for each join is what can be compared.
+the server was, and ms of CPU for each join is what can be compared. What a server does with more
+than it can shows only where it is the limit: --server-prefix can give it less of a processor.
 """
 
 import argparse
 import asyncio
-from dataclasses import dataclass, replace
+import shlex
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -45,8 +46,6 @@ class Step:
     rate: float
     outcome: Outcome
     server_cpu_seconds: float
-    knocks: Outcome | None = None
-    """Of those who only knock."""
 
     @property
     def cpu_ms(self) -> float:
@@ -72,10 +71,6 @@ class Step:
             "offered_per_second": found.offered_rate,
             "joined": found.joined,
             "busy": found.busy,
-            "knocks": self.knocks.offered if self.knocks else 0,
-            "knocks_per_second": self.knocks.offered_rate if self.knocks else 0.0,
-            "knocks_busy": self.knocks.busy if self.knocks else 0,
-            "knocks_failed": dict(self.knocks.failed) if self.knocks else {},
             "failed": dict(found.failed),
             "joins_per_second": found.goodput,
             "server_cpu_ms_per_join": self.cpu_ms,
@@ -89,14 +84,14 @@ class Step:
         found = self.outcome
         return (
             self.name,
-            found.offered_rate + (self.knocks.offered_rate if self.knocks else 0.0),
+            found.offered_rate,
             found.goodput,
             latency(found)["p50"],
             latency(found)["p99"],
             self.cpu_ms,
             self.server_load,
-            found.busy + (self.knocks.busy if self.knocks else 0),
-            found.failed.total() + (self.knocks.failed.total() if self.knocks else 0),
+            found.busy,
+            found.failed.total(),
         )
 
 
@@ -119,6 +114,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hold", type=float, default=0.5, help="seconds until who joined leaves")
     parser.add_argument("--workers", type=int, default=2, help="processes of clients")
     parser.add_argument(
+        "--server-prefix",
+        default="",
+        metavar="COMMAND",
+        help="what to run the server with, to make it the limit; it executes what follows it, "
+        "such as 'systemd-run --scope -p CPUQuota=40%%'",
+    )
+    parser.add_argument(
         "--only-rate",
         type=float,
         metavar="R",
@@ -138,13 +140,14 @@ async def _run(arguments: argparse.Namespace) -> Result:
     config = CrowdConfig(rooms=names, workers=arguments.workers, hold=arguments.hold)
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        running_server(settings=OPEN_TO_ONE_ADDRESS) as server,
+        running_server(
+            settings=OPEN_TO_ONE_ADDRESS, command_prefix=shlex.split(arguments.server_prefix)
+        ) as server,
         aiohttp.ClientSession(connector=connector) as http,
         speaking_rooms(server, http, names),
         Crowd.running(server, config) as crowd,
-        Crowd.running(server, replace(config, workers=1, first_seed=arguments.workers)) as knockers,
     ):
-        runner = _Runner(server, crowd, knockers, arguments, progress)
+        runner = _Runner(server, crowd, arguments, progress)
         await runner.step("warm-up", arguments.only_rate or arguments.start, 1.0)
         if arguments.only_rate:
             return _result([await runner.step("rate", arguments.only_rate)], arguments)
@@ -156,25 +159,20 @@ class _Runner:
         self,
         server: ServerProcess,
         crowd: Crowd,
-        knockers: Crowd,
         arguments: argparse.Namespace,
         progress: Progress,
     ) -> None:
-        self._server, self._crowd, self._knockers = server, crowd, knockers
+        self._server, self._crowd = server, crowd
         self._arguments, self._progress = arguments, progress
 
-    async def step(
-        self, name: str, rate: float, seconds: float | None = None, *, knocks: float = 0.0
-    ) -> Step:
-        self._progress.say(f"{name}: {rate + knocks:.0f} joins a second")
+    async def step(self, name: str, rate: float, seconds: float | None = None) -> Step:
+        self._progress.say(f"{name}: {rate:.0f} joins a second")
         seconds = seconds or self._arguments.seconds
         before = cpu_time(self._server.pid)
-        knocking = asyncio.create_task(self._knockers.knock(knocks, seconds)) if knocks else None
         outcome = await self._crowd.offer(rate, seconds)
-        knocked = await knocking if knocking else None
         await asyncio.sleep(self._arguments.hold)
         used = cpu_time(self._server.pid).since(before).process / 1e9
-        return Step(name, rate, outcome, used, knocked)
+        return Step(name, rate, outcome, used)
 
     async def all(self) -> list[Step]:
         steps = []
@@ -186,7 +184,7 @@ class _Runner:
             rate *= self._arguments.factor
         peak = max(step.outcome.goodput for step in steps)
         steps.append(await self.step("70 %", STEADY * peak))
-        steps.append(await self.step("three times", peak, knocks=(OVERLOAD - 1) * peak))
+        steps.append(await self.step("three times", OVERLOAD * peak))
         self._progress.clear()
         return steps
 
@@ -204,13 +202,11 @@ def _result(steps: list[Step], arguments: argparse.Namespace) -> Result:
     share = None
     if overload is not None:
         share = overload.outcome.goodput / best.outcome.goodput
-        knocks = overload.knocks or Outcome()
         notes.append(
-            f"At {OVERLOAD:.0f} times the highest goodput {overload.outcome.busy + knocks.busy} of "
-            f"{overload.outcome.offered + knocks.offered} were told to come back later, "
-            f"{knocks.offered} of whom only knocked; goodput was {share:.0%}."
+            f"At {OVERLOAD:.0f} times the highest goodput {overload.outcome.busy} of "
+            f"{overload.outcome.offered} were told to come back later; goodput was {share:.0%}."
         )
-        offered = overload.outcome.offered_rate + knocks.offered_rate
+        offered = overload.outcome.offered_rate
         if offered < ENOUGH * OVERLOAD * best.outcome.goodput:
             notes.append(
                 f"The clients could begin only {offered:.0f} joins a second: "
@@ -233,6 +229,7 @@ def _result(steps: list[Step], arguments: argparse.Namespace) -> Result:
             "joins_per_server_cpu_second": 1000 / cpu_ms,
             "latency_ms_at_70_percent": latency(steady.outcome) if steady else None,
             "overload_goodput_share": share,
+            "overload_busy": overload.outcome.busy if overload else None,
             "limited_by": "server" if server_is_limit else "clients",
             "steps": [{"name": step.name, **step.figures()} for step in steps],
         },

@@ -135,6 +135,7 @@ class RspConnection:
     def connection_lost(self, code: int) -> None:
         """Take note that the socket is gone. :param code: The peer's close code, or 1006."""
         self._lost = True
+        self._service.load.join_ends(self)
         self._join_deadline = None
         self.tcmp.connection_lost()
         link, self._link = self._link, None
@@ -168,7 +169,10 @@ class RspConnection:
 
     def _admit(self, body_type: str | None) -> Busy | None:
         # Whoever is in already gets back in, however full or near its end the server is.
-        if body_type == "sync" or not self._service.puts_off():
+        if body_type == "sync":
+            return None
+        if not self._service.puts_off():
+            self._service.load.join_begins(self)
             return None
         retry_after = self._service.config.busy_retry_after_ms
         return Busy(retry_after=retry_after, keep_alive=retry_after >= 0)
@@ -291,6 +295,7 @@ class RspConnection:
             self._verified = None
         finally:
             self._service.abandon(live)
+        self._service.load.join_ends(self)
         self._service.join_times.observe(self._clock.monotonic() - began_at)
 
     def _join(self, connect: Connect, token: AccessToken, live: LiveRoom) -> None:
@@ -362,6 +367,7 @@ class RspConnection:
 
     def _refuse(self, code: int, message: str) -> None:
         self._refused = True
+        self._service.load.join_ends(self)
         self.tcmp.send(ErrorMessage(code, message), self._clock.monotonic())
         self.tcmp.finish(self._clock.monotonic())
         self._transmit()

@@ -820,6 +820,24 @@ async def test_a_server_that_is_behind_puts_newcomers_off_and_serves_who_has_beg
         assert service.joins_put_off == 1
 
 
+async def test_a_join_is_under_way_from_hello_until_it_is_done_refused_or_given_up() -> None:
+    async with world() as w:
+        load = w.harness.service.load
+        alice, bob, carol = w.client("alice"), w.client("bob"), w.client("carol")
+        for client in (alice, bob, carol):
+            await client.hello({"type": "ice", "token": token(client.identity)})
+        assert load.joins == 3
+        await alice.send(connect_body("alice", "r1"))
+        assert load.joins == 2
+        await bob.send(connect_body("bob", "r1", access_token="nonsense"))
+        assert load.joins == 1
+        await carol.drop()
+        assert load.joins == 0
+        await alice.drop()
+        await alice.resume()
+        assert load.joins == 0
+
+
 async def test_a_server_that_is_full_tells_clients_to_come_back() -> None:
     config = ServiceConfig(account_sid=ACCOUNT_SID, max_participants=1, busy_retry_after_ms=-1)
     async with world(config) as w:

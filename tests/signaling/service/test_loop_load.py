@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from signaling.service.loop_load import PROBE_INTERVAL, LoopLoad
+from signaling.service.loop_load import JOIN_SECONDS, JOINS_AT_ONCE, PROBE_INTERVAL, LoopLoad
 
 
 def test_one_late_probe_is_a_pause_and_two_are_too_much() -> None:
@@ -72,3 +72,50 @@ async def test_once_closed_nobody_is_turned_away() -> None:
     assert load.is_too_high
     load.close()
     assert not load.is_too_high
+
+
+def turns_away(load: LoopLoad) -> bool:
+    return load.is_too_high
+
+
+def saturated(load: LoopLoad) -> None:
+    """Let the loop be late all the time, if far from the limit."""
+    for _ in range(20):
+        load.probe(now=10.03, due_at=10.0)
+
+
+def test_a_loop_that_has_work_all_the_time_takes_no_more_joins_than_keep_it_at_work() -> None:
+    load = LoopLoad(limit=0.25)
+    for join in range(JOINS_AT_ONCE):
+        assert not turns_away(load)
+        load.join_begins(join)
+    assert not turns_away(load)  # it has time
+    saturated(load)
+    assert turns_away(load)
+    load.join_ends(0)
+    load.join_ends(0)
+    assert not turns_away(load)
+    load.join_begins(JOINS_AT_ONCE)
+    assert turns_away(load)
+    for _ in range(20):
+        load.probe(now=10.0, due_at=10.0)
+    assert not turns_away(load)
+
+
+def test_who_begins_to_join_and_says_nothing_more_keeps_nobody_out_for_long() -> None:
+    now = 1.0
+    load = LoopLoad(limit=0.25, monotonic=lambda: now)
+    for join in range(2 * JOINS_AT_ONCE):
+        load.join_begins(join)
+    saturated(load)
+    assert turns_away(load)
+    now += JOIN_SECONDS + 0.1
+    assert (turns_away(load), load.joins) == (False, 0)
+
+
+def test_without_a_limit_any_number_may_join_at_once() -> None:
+    load = LoopLoad(limit=0)
+    for join in range(2 * JOINS_AT_ONCE):
+        load.join_begins(join)
+    saturated(load)
+    assert not turns_away(load)
