@@ -17,6 +17,8 @@ from signaling.ids import AccountSid, ApiKeySid
 ROOT = Path(__file__).parents[3]
 START_TIMEOUT = 20.0
 COMMAND_TIMEOUT = 20.0
+LOG_ROOM = 1 << 24
+"""Bytes of log that are read ahead: a server that cannot write its log stands still."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ async def served(
         env=environment(defaults | settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=LOG_ROOM,
     )
     server = Served(process, data_dir)
     try:
