@@ -324,8 +324,10 @@ def test_runs_are_counted_by_their_first_header(engine: Engine) -> None:
     stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
     for number, frame in enumerate(video_frames(20, 10)):
         first, *others = (server.seal(packet) for packet in frame)
-        if number != 12:
+        if number < 12:
             server.send_run([first, *(bytes(len(data)) for data in others)])  # never looked at
+        elif number > 12:
+            server.send_run([first, *others])  # behind the gap they may be looked at
     wait_until(lambda: engine.inbound(stream).packets == 190)
     counters = engine.inbound(stream)
     assert (counters.lost, counters.duplicates, counters.highest) == (10, 0, 65_536 + 199)
