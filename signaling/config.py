@@ -228,7 +228,8 @@ class Settings(BaseSettings):
         le=60_000,
         description=(
             "Milliseconds by which the event loop may be behind before newcomers are told to come "
-            "back later; 0: no limit."
+            "back later, as they are while it has work all the time and 80 joins are under way; "
+            "0: no limit."
         ),
     )
     busy_retry_after_ms: int = Field(
