@@ -31,7 +31,7 @@ from signaling.rooms import (
     RoomSettings,
 )
 from signaling.rules import INCLUDE_ALL, Rule, serialize_rules
-from signaling.storage.journal import Journal
+from signaling.storage.journal import Journal, JournalFull
 from signaling.storage.records import ParticipantRecord, RoomRecord
 from signaling.storage.store import Record, Store
 
@@ -441,8 +441,9 @@ class RoomService:
             raise
         except StorageError as error:
             _log.warning("an ad-hoc room could not be stored", error=str(error))
-            # The journal may have come near its bound since it was looked at.
-            is_full = self._recorder.journal_is_nearly_full
+            # The journal may have come near its bound since it was looked at, or what waits for it
+            # may be more than it has room for.
+            is_full = isinstance(error, JournalFull) or self._recorder.journal_is_nearly_full
             code = ErrorCode.SERVER_BUSY if is_full else ErrorCode.ROOM_CREATE_FAILED
             raise ApiError.of(code) from error
 
