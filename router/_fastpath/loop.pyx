@@ -8,8 +8,8 @@ themselves, and it forwards at once.
 
 Where a few packets come within half a millisecond again and again, as the audio of a large room
 does, or checks and reports of many at a time, the thread wakes at ticks only, until these bring
-frames. Ticks are longer
-while all that comes is sound that the fan-out would hold anyway: see ``fanout.pxd``.
+frames. Ticks are longer while all that comes is sound that the fan-out would hold anyway: see
+``fanout.pxd``.
 """
 
 from libc.string cimport memset
