@@ -3,8 +3,28 @@
 #define PARLOUR_AES_NI_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "srtp_types.h"
+
+/*
+ * A block of two halves that were just written as such: one load of both would wait until all stores
+ * before it are in the cache.
+ */
+static inline __attribute__((always_inline)) __m128i aesni_counter(const uint8_t block[16]) {
+    return _mm_unpacklo_epi64(
+        _mm_loadl_epi64((const __m128i *)block), _mm_loadl_epi64((const __m128i *)(block + 8))
+    );
+}
+
+/* The counter block IV | 1, of a nonce written as 8 and 4 bytes; likewise. */
+static inline __attribute__((always_inline)) __m128i aesni_first_counter(const uint8_t iv[12]) {
+    int32_t last;
+    memcpy(&last, iv + 8, sizeof last);
+    return _mm_unpacklo_epi64(
+        _mm_loadl_epi64((const __m128i *)iv), _mm_set_epi32(0, 0, 1 << 24, last)
+    );
+}
 
 /* Encrypts `count` blocks in place; the constant `count` unrolls, so that their rounds overlap. */
 static inline __attribute__((target("aes"), always_inline)) void aesni_encrypt(

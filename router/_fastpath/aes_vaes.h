@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "aes_ni.h"
 #include "srtp_types.h"
 
 #define VAES_TARGET "vaes,vpclmulqdq,avx512f,avx512bw,avx512vl,bmi2,aes,pclmul"

@@ -41,7 +41,7 @@ __attribute__((target("aes"))) static void cm_aesni_crypt(
 ) {
     const __m128i one = _mm_set_epi32(1 << 24, 0, 0, 0);
     for (const ctr_op *op = ops; op < ops + count; op++) {
-        __m128i stream[8], counter = _mm_loadu_si128((const __m128i *)op->iv);
+        __m128i stream[8], counter = aesni_counter(op->iv);
         for (uint32_t done = 0; done < op->length; done += 128) {
             const uint8_t *in = op->in + done;
             uint8_t *out = op->out + done;
@@ -67,7 +67,9 @@ __attribute__((target("aes"))) static void cm_aesni_crypt(
 VAES static void cm_vaes_crypt(const srtp_keys *keys, const ctr_op *ops, int count) {
     const vaes_keys aes = vaes_load_keys(keys);
     for (const ctr_op *op = ops; op < ops + count; op++) {
-        __m512i stream[4], counters = _mm512_add_epi32(vaes_broadcast(op->iv), vaes_count_lanes(0));
+        __m512i stream[4], counters = _mm512_add_epi32(
+            _mm512_broadcast_i32x4(aesni_counter(op->iv)), vaes_count_lanes(0)
+        );
         for (int done = 0; done < (int)op->length; done += 256) {
             for (int i = 0; i < 4; i++) {
                 stream[i] = counters;

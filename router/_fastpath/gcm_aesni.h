@@ -76,10 +76,7 @@ GCM_AESNI_INLINE void gcm_aesni_crypt(
     assert(op->length <= SRTP_MAX_PAYLOAD);
     const __m128i one = _mm_set_epi32(1 << 24, 0, 0, 0);
     const __m128i h = ghash_ni_load_power(keys, 1);
-    uint8_t first_counter[16] = {0};
-    memcpy(first_counter, op->iv, 12);
-    first_counter[15] = 1;
-    __m128i counter = _mm_loadu_si128((const __m128i *)first_counter);
+    __m128i counter = aesni_first_counter(op->iv);
     __m128i tag_mask = counter;
     aesni_encrypt(keys, &tag_mask, 1);
 

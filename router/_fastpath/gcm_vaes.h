@@ -166,13 +166,10 @@ VAES_INLINE void gcm_vaes_crypt(
     const vaes_keys *aes, const srtp_keys *keys, const gcm_op *op, const int sealing
 ) {
     assert(op->length <= SRTP_MAX_PAYLOAD);
-    uint8_t first_counter[16] = {0};
-    memcpy(first_counter, op->iv, 12);
-    first_counter[15] = 1;
     const int aad_length = (int)op->aad_length, length = (int)op->length;
     const int left = length % GCM_VAES_CHUNK;
     gcm_vaes_state s = {
-        .first_counter = vaes_broadcast(first_counter),
+        .first_counter = _mm512_broadcast_i32x4(aesni_first_counter(op->iv)),
         .hash = _mm_setzero_si128(),
         .sum = ghash_vaes_zero(),
         .in = op->in,

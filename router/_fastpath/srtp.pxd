@@ -46,7 +46,8 @@ cdef int srtp_session_init(
 cdef void srtp_session_clear(srtp_session *session) noexcept nogil
 
 # Bytes that srtp_seal appends: 16 or 10.
-cdef int srtp_tag_length(const srtp_session *session) noexcept nogil
+cdef inline int srtp_tag_length(const srtp_session *session) noexcept nogil:
+    return 16 if session.rtp.profile == SRTP_AEAD_AES_128_GCM else 10
 
 # Protects RTP packets. Jobs of one session should stand together: its keys are loaded once per
 # run. With AES-CM, packets of equal total length in one call, of whatever session, share the 16

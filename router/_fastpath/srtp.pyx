@@ -6,7 +6,7 @@ them: MKI, key derivation rates other than 0, unencrypted SRTCP.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -40,7 +40,9 @@ cdef extern from "bytes.h" nogil:
     uint16_t load_be16(const void *p)
     uint32_t load_be32(const void *p)
     void store_be16(void *p, uint16_t x)
+    uint64_t load_be64(const void *p)
     void store_be32(void *p, uint32_t x)
+    void store_be64(void *p, uint64_t x)
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
@@ -153,10 +155,6 @@ cdef void srtp_session_clear(srtp_session *session) noexcept nogil:
     explicit_bzero(session, sizeof(srtp_session))
 
 
-cdef int srtp_tag_length(const srtp_session *session) noexcept nogil:
-    return tag_length(&session.rtp)
-
-
 cdef inline int tag_length(const srtp_keys *keys) noexcept nogil:
     return GCM_TAG_LENGTH if keys.profile == SRTP_AEAD_AES_128_GCM else HMAC_TAG_LENGTH
 
@@ -182,11 +180,11 @@ cdef inline void gcm_rtp_iv(
     uint8_t *iv, const srtp_keys *keys, const uint8_t *packet, uint32_t roc
 ) noexcept nogil:
     """RFC 7714 8.1: 2 zeros, SSRC, ROC, sequence number; XOR the salt."""
-    memset(iv, 0, 2)
-    memcpy(iv + 2, packet + 8, 4)
-    store_be32(iv + 6, roc)
-    memcpy(iv + 10, packet + 2, 2)
-    xor_salt(iv, keys, GCM_SALT_LENGTH)
+    cdef const uint8_t *salt = <const uint8_t *>&salted(keys).salt[0]
+    cdef uint64_t high = <uint64_t>load_be32(packet + 8) << 16 | roc >> 16
+    cdef uint32_t low = roc << 16 | load_be16(packet + 2)
+    store_be64(iv, high ^ load_be64(salt))
+    store_be32(iv + 8, low ^ load_be32(salt + 8))
 
 
 cdef inline void gcm_rtcp_iv(
@@ -203,11 +201,10 @@ cdef inline void cm_rtp_iv(
     uint8_t *iv, const srtp_keys *keys, const uint8_t *packet, uint32_t roc
 ) noexcept nogil:
     """RFC 3711 4.1.1: salt << 16 XOR SSRC << 64 XOR (ROC and sequence number) << 16."""
-    memset(iv, 0, 16)
-    memcpy(iv + 4, packet + 8, 4)
-    store_be32(iv + 8, roc)
-    memcpy(iv + 12, packet + 2, 2)
-    xor_salt(iv, keys, SALT_LENGTH)
+    cdef const uint8_t *salt = <const uint8_t *>&salted(keys).salt[0]
+    cdef uint64_t low = <uint64_t>roc << 32 | <uint32_t>load_be16(packet + 2) << 16
+    store_be64(iv, load_be32(packet + 8) ^ load_be64(salt))
+    store_be64(iv + 8, low ^ load_be64(salt + 6) << 16)
 
 
 cdef inline void cm_rtcp_iv(
