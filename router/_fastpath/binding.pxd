@@ -13,6 +13,7 @@ take over an address by forging it as the source of its own checks.
 """
 
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcmp
 
 from router._fastpath.state cimport plane_state, transport
 from router._fastpath.udp cimport datagram, udp_path
@@ -26,6 +27,16 @@ cdef enum:
 
 # Take a STUN message.
 cdef void binding_receive(plane_state *p, const datagram *d, int64_t now_us) noexcept nogil
+
+cdef inline bint same_path(const udp_path *a, const udp_path *b) noexcept nogil:
+    return (
+        a.remote.sin6_port == b.remote.sin6_port
+        and a.remote.sin6_scope_id == b.remote.sin6_scope_id
+        and a.local.ipi6_ifindex == b.local.ipi6_ifindex
+        and memcmp(a.remote.sin6_addr.s6_addr, b.remote.sin6_addr.s6_addr, 16) == 0
+        and memcmp(a.local.ipi6_addr.s6_addr, b.local.ipi6_addr.s6_addr, 16) == 0
+    )
+
 
 # Return the transport that validated this path and store the index of its entry, or NULL.
 cdef transport *address_owner(

@@ -53,16 +53,6 @@ cdef uint64_t _path_key(plane_state *p, const udp_path *path) noexcept nogil:
     return table_digest(&p.by_address, data, 40)
 
 
-cdef inline bint _same_path(const udp_path *a, const udp_path *b) noexcept nogil:
-    return (
-        a.remote.sin6_port == b.remote.sin6_port
-        and a.remote.sin6_scope_id == b.remote.sin6_scope_id
-        and a.local.ipi6_ifindex == b.local.ipi6_ifindex
-        and memcmp(a.remote.sin6_addr.s6_addr, b.remote.sin6_addr.s6_addr, 16) == 0
-        and memcmp(a.local.ipi6_addr.s6_addr, b.local.ipi6_addr.s6_addr, 16) == 0
-    )
-
-
 cdef transport *address_owner(
     plane_state *p, const udp_path *path, uint32_t *which
 ) noexcept nogil:
@@ -72,7 +62,7 @@ cdef transport *address_owner(
         return NULL
     t = &p.transports[found[0] // ADDRESSES_MAX]
     which[0] = found[0] % ADDRESSES_MAX
-    return t if _same_path(&t.addresses[which[0]].path, path) else NULL
+    return t if same_path(&t.addresses[which[0]].path, path) else NULL
 
 
 cdef void _forget_address(plane_state *p, transport *t, uint32_t which) noexcept nogil:

@@ -74,16 +74,15 @@ cdef struct packet_run:
 # Messages are planned here: as many packets of equal length as the kernel takes at once, of which
 # the last may be shorter.
 cdef struct class_plan:
-    bint used
     uint32_t mask
     uint32_t tag_length
     uint8_t payload_type
     uint8_t ids[EXTENSION_KINDS]
-    header_plan headers[STREAM_PENDING_MAX]
-    uint32_t lengths[STREAM_PENDING_MAX]        # with the tag
-    uint8_t messages[STREAM_PENDING_MAX]        # packets of each
     int message_count
     uint64_t bytes
+    uint8_t messages[STREAM_PENDING_MAX]        # packets of each
+    uint32_t lengths[STREAM_PENDING_MAX]        # with the tag
+    header_plan headers[STREAM_PENDING_MAX]
 
 
 cdef void fanout_add(
@@ -224,17 +223,14 @@ cdef void _plan_class(
 
 
 cdef class_plan *_plan_for(
-    plane_state *p, class_plan *classes, const outbound_slot *slot, const transport *t,
-    const packet_run *run, uint32_t send_time
+    plane_state *p, class_plan *classes, int *class_count, const outbound_slot *slot,
+    const transport *t, const packet_run *run, uint32_t send_time
 ) noexcept nogil:
     cdef int i
-    cdef class_plan *plan = &classes[CLASSES - 1]   # more classes than that take turns in the last
+    cdef class_plan *plan
     cdef uint32_t tag_length = <uint32_t>srtp_tag_length(&t.keys.outbound)
     cdef uint8_t payload_type = t.configuration.payload_out[run.packets[0].codec]
-    for i in range(CLASSES):
-        if not classes[i].used:
-            plan = &classes[i]
-            break
+    for i in range(class_count[0]):
         if (
             classes[i].mask == slot.extension_mask
             and classes[i].payload_type == payload_type
@@ -242,7 +238,9 @@ cdef class_plan *_plan_for(
             and not memcmp(classes[i].ids, t.configuration.extensions_out, EXTENSION_KINDS)
         ):
             return &classes[i]
-    plan.used = True
+    if class_count[0] < CLASSES:
+        class_count[0] += 1
+    plan = &classes[class_count[0] - 1]     # more classes than that take turns in the last
     plan.mask = slot.extension_mask
     plan.payload_type = payload_type
     plan.tag_length = tag_length
@@ -359,15 +357,13 @@ cdef void _forward(
     cdef transport *t
     cdef int32_t at = s.first_slot
     cdef uint32_t send_time
-    cdef int i
+    cdef int class_count = 0
     padding_settle(
         run.packets, run.number, PADDING_SHARE_VIDEO if s.video else PADDING_SHARE_NONE
     )
     if at < 0:
         return
     _sum_up(run)
-    for i in range(CLASSES):
-        classes[i].used = False
     send_time = abs_send_time_of(ntp_at(p, now_us))
     while at >= 0:
         slot = &p.slots[at]
@@ -375,7 +371,7 @@ cdef void _forward(
         t = &p.transports[slot.transport]
         if not slot_is_open(p, slot, t, run.packets[0].codec, run.number):
             continue
-        plan = _plan_for(p, classes, slot, t, run, send_time)
+        plan = _plan_for(p, classes, &class_count, slot, t, run, send_time)
         if _takes_all(slot, run):
             _write_all(p, slot, t, plan, run, now_us)
             slot_count_sent(p, slot, t, <uint64_t>run.number, plan.bytes, run.octets)

@@ -1,9 +1,8 @@
 """Tags ahead; the contract is in ``tags.pxd``."""
 
 from libc.stdint cimport int64_t
-from libc.string cimport memcmp
 
-from router._fastpath.binding cimport address_owner
+from router._fastpath.binding cimport address_owner, same_path
 from router._fastpath.sequence cimport sequence_estimate, sequence_is_new, sequence_window
 from router._fastpath.sha1 cimport hmac_job, hmac_sha1_80
 from router._fastpath.srtp cimport (
@@ -75,7 +74,7 @@ cdef void _compute(
     cdef int i
     for i in range(equal.count):
         at = equal.members[i]
-        if path == NULL or memcmp(path, &batch[at].path, sizeof(udp_path)):
+        if path == NULL or not same_path(path, &batch[at].path):
             path = &batch[at].path
             t = address_owner(p, path, &which)
         if not _expect(p, t, &batch[at], &ahead[at]):
@@ -89,6 +88,20 @@ cdef void _compute(
         hmac_sha1_80(jobs, count, equal.length - TAG_LENGTH, True)
 
 
+# Whether the first and the last come from one peer, and so mostly all, that uses another profile.
+cdef inline bint _come_without(
+    plane_state *p, const datagram *batch, int number
+) noexcept nogil:
+    cdef uint32_t which
+    cdef transport *t = address_owner(p, &batch[0].path, &which)
+    return (
+        t != NULL
+        and t.has_keys
+        and srtp_tag_length(&t.keys.inbound) != TAG_LENGTH
+        and same_path(&batch[0].path, &batch[number - 1].path)
+    )
+
+
 cdef void tags_compute(
     plane_state *p, const datagram *batch, int number, tag_ahead *ahead
 ) noexcept nogil:
@@ -98,7 +111,7 @@ cdef void tags_compute(
     cdef int k
     for i in range(number):
         ahead[i].session = NULL
-    if number < LEAST:
+    if number < LEAST or _come_without(p, batch, number):
         return
     for i in range(number):
         if not _may_be_rtp(&batch[i]):
