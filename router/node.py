@@ -82,6 +82,8 @@ class MediaNodeConfig:
     port: int = 8443
     """UDP port of the first thread; thread i uses ``port + i``; 0 lets the kernel choose."""
     threads: int = 1
+    processors: tuple[int, ...] = ()
+    """Thread i runs on the i-th, and over again from the first; empty: the scheduler chooses."""
     spread_peers: int = SPREAD_PEERS
     """Peers of one group on one thread, beyond which others go to another one; 0: no limit."""
     addresses: tuple[str, ...] = ("127.0.0.1",)
@@ -199,6 +201,7 @@ class MediaNode:
         config = self._config
         self._shards = PlaneShards(
             count=config.threads,
+            processors=config.processors,
             spread_peers=config.spread_peers,
             address=config.bind_address,
             base_port=config.port,

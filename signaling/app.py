@@ -107,7 +107,10 @@ def media_config_of(settings: Settings) -> MediaNodeConfig:
     return MediaNodeConfig(
         bind_address=host,
         port=settings.media_port,
-        threads=settings.media_threads or max(1, (os.cpu_count() or 1) // 2),
+        threads=settings.media_threads
+        or len(settings.media_cpus)
+        or max(1, (os.cpu_count() or 1) // 2),
+        processors=settings.media_cpus,
         spread_peers=settings.media_spread_participants,
         addresses=settings.media_addresses or _announced(settings, ipv6=ipv6),
         announced_port=settings.media_announced_port,

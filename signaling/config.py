@@ -53,6 +53,24 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
+def _read_processors(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    numbers: list[int] = []
+    for part in value.split(","):
+        found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip(), re.ASCII)
+        if found is None:
+            raise ValueError("must be numbers of processors, such as 2-5,8")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError("a range must go from the lower to the higher number")
+        numbers += range(first, last + 1)
+    return tuple(numbers)
+
+
+Processors = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_read_processors)]
+
+
 class Settings(BaseSettings):
     """All settings with their defaults; made by :func:`load_settings`."""
 
@@ -126,7 +144,16 @@ class Settings(BaseSettings):
         8443, description="UDP port of the first data plane thread; thread i uses MEDIA_PORT + i."
     )
     media_threads: int = Field(
-        0, ge=0, le=256, description="Data plane threads; 0: one for every two processors."
+        0,
+        ge=0,
+        le=256,
+        description="Data plane threads; 0: one for each of MEDIA_CPUS, or every two processors.",
+    )
+    media_cpus: Processors = Field(
+        (),
+        description="Processors that data plane threads run on, such as 2-5,8: thread i always on "
+        "the i-th, so that its caches stay warm; other threads may run there too. "
+        "Empty: the scheduler chooses.",
     )
     media_spread_participants: int = Field(
         100,
@@ -362,6 +389,15 @@ class Settings(BaseSettings):
     def _check_media_host(cls, value: str) -> str:
         if value:
             ipaddress.ip_address(value)
+        return value
+
+    @field_validator("media_cpus")
+    @classmethod
+    def _check_media_cpus(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        usable = os.sched_getaffinity(0)
+        for processor in value:
+            if processor not in usable:
+                raise ValueError(f"processor {processor} is not there, or not for this process")
         return value
 
     @field_validator("media_addresses")

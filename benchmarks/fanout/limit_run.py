@@ -1,8 +1,10 @@
 """The limit under the load of a fan-out."""
 
 import asyncio
+import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -29,9 +31,19 @@ class LimitRun:
     """
     The program with its publishers, in the server's place. The first subscriber's packets arrive,
     as the server's sampled one's do, and are opened and compared.
+
+    :param processors: It stays on the last of these; empty: the scheduler chooses.
     """
 
-    def __init__(self, link: Link, *, publishers: int, subscribers: int, suite: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        *,
+        publishers: int,
+        subscribers: int,
+        suite: str,
+        processors: Sequence[int] = (),
+    ) -> None:
         first_port = free_port(socket.SOCK_DGRAM, subscribers)
         self._suite = suite
         self._waiting: list[tuple[bytes, float]] = []
@@ -58,6 +70,8 @@ class LimitRun:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if processors:
+            os.sched_setaffinity(self._process.pid, processors[-1:])
         port = int(self._ask(""))
         self._sockets = [
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(publishers)

@@ -1,9 +1,10 @@
 """The data planes of a node: one thread and one UDP port each; a group of peers shares one."""
 
 import contextlib
+import os
 import sys
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +95,8 @@ class PlaneShards:
     :param base_port: Thread i uses ``base_port + i``; 0 lets the kernel choose each.
     :param receive_buffer: SO_RCVBUF in bytes; likewise ``send_buffer``.
     :param spread_peers: See ``SPREAD_PEERS``; 0 for no limit.
+    :param processors: Thread i runs on the i-th, and over again from the first; none: the scheduler
+        chooses.
     :param on_failure: Called on the failing thread when a plane's loop ends by itself.
     """
 
@@ -108,7 +111,9 @@ class PlaneShards:
         capacity: PlaneCapacity,
         on_failure: Callable[[PlaneShard, BaseException], None],
         spread_peers: int = SPREAD_PEERS,
+        processors: Sequence[int] = (),
     ) -> None:
+        self._processors = processors
         self._spread_peers = spread_peers or sys.maxsize
         self._on_failure = on_failure
         self._shards: list[PlaneShard] = []
@@ -218,6 +223,11 @@ class PlaneShards:
                 f"plane-{shard.index}"
             )
         try:
+            if self._processors:
+                os.sched_setaffinity(
+                    threading.get_native_id(),
+                    {self._processors[shard.index % len(self._processors)]},
+                )
             shard.plane.run()
         except BaseException as error:
             shard.failure = error

@@ -1,5 +1,7 @@
 """Sharing out planes: groups stay together, and never on a plane that has stopped."""
 
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -56,7 +58,7 @@ def counts(shards: PlaneShards, group: str) -> list[int]:
     return [shard.groups.get(group, 0) for shard in shards]
 
 
-def new_shards(count: int, spread_peers: int) -> PlaneShards:
+def new_shards(count: int, spread_peers: int, processors: tuple[int, ...] = ()) -> PlaneShards:
     return PlaneShards(
         count=count,
         address="127.0.0.1",
@@ -66,6 +68,7 @@ def new_shards(count: int, spread_peers: int) -> PlaneShards:
         capacity=PlaneCapacity(transports=8, streams=8, slots=8),
         on_failure=lambda shard, error: None,
         spread_peers=spread_peers,
+        processors=processors,
     )
 
 
@@ -111,3 +114,20 @@ def test_without_a_limit_only_a_busy_plane_is_left() -> None:
         shards.acquire("a")
     assert sorted(counts(shards, "a")) == [0, 300]
     shards.stop()
+
+
+def test_threads_stay_on_their_processors() -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    shards = new_shards(3, 0, processors=(usable[-1], usable[0]))
+    shards.start()
+    try:
+        for shard, expected in zip(shards, (usable[-1], usable[0], usable[-1]), strict=True):
+            assert shard.thread is not None
+            assert shard.thread.native_id is not None
+            deadline = time.monotonic() + 10
+            while os.sched_getaffinity(shard.thread.native_id) != {expected}:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert os.sched_getaffinity(0) == set(usable)
+    finally:
+        shards.stop()

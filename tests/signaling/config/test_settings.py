@@ -153,6 +153,12 @@ def test_secrets_do_not_show() -> None:
         ("http_port", "65536"),
         ("media_port", "-1"),
         ("media_threads", "-1"),
+        ("media_cpus", "0-"),
+        ("media_cpus", "one"),
+        ("media_cpus", "1-0"),
+        ("media_cpus", "-1"),
+        ("media_cpus", "65535"),
+        ("media_cpus", "0-99999999999"),
         ("media_addresses", "127.0.0.1,nowhere"),
         ("media_host", "nowhere"),
         ("public_url", "video.example.com"),
@@ -224,6 +230,21 @@ def test_lists_have_commas_or_toml_arrays(file: Path, monkeypatch: pytest.Monkey
     assert load_settings().media_addresses == ("192.0.2.1", "2001:db8::1")
     monkeypatch.setenv("PARLOUR_MEDIA_ADDRESSES", " 192.0.2.7 ,::1,")
     assert load_settings().media_addresses == ("192.0.2.7", "::1")
+
+
+def test_processors_are_numbers_and_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(10)))
+    assert load_settings().media_cpus == ()
+    monkeypatch.setenv("PARLOUR_MEDIA_CPUS", "2-4, 8,0")
+    assert load_settings().media_cpus == (2, 3, 4, 8, 0)
+    monkeypatch.delenv("PARLOUR_MEDIA_CPUS")
+    file = tmp_path / "parlour.toml"
+    file.write_text("media_cpus = [3, 1]")
+    monkeypatch.setenv("PARLOUR_CONFIG", str(file))
+    assert load_settings().media_cpus == (3, 1)
+    file.write_text("media_cpus = [10]")
+    with pytest.raises(ConfigError, match="processor 10 is not there"):
+        load_settings()
 
 
 def test_public_url_has_no_slash_at_its_end() -> None:
