@@ -37,7 +37,6 @@ from router._fastpath.udp cimport (
 cdef enum:
     GATHER_TICK_US = 500
     GATHER_BELOW_PACKETS = 4
-    SLICE_NS = 300000           # long enough to forward a frame to hundreds
     TICKING_AFTER = 2           # times in a row that a tick would have spared a wake-up
     TICKING_UNTIL = 2           # ticks in a row that brought nothing, or frames
     COMMANDS_PER_WAKE = 32      # so that a rush of joins does not hold up media
@@ -65,10 +64,6 @@ cdef extern from "<time.h>" nogil:
     enum:
         TIMER_ABSTIME
     int clock_nanosleep(int clock, int flags, const timespec *request, timespec *remain)
-
-
-cdef extern from "slice.h" nogil:
-    void slice_ask(uint64_t ns)
 
 
 cdef struct load_meter:
@@ -255,7 +250,6 @@ cdef int loop_run(
     ticks.on = False
     ticks.in_a_row = 0
     ticks.few_at_us = 0
-    slice_ask(SLICE_NS)
     while not stopping[0]:
         commands_run(p, now_us, COMMANDS_PER_WAKE)
         crossed = links_receive(p, now_us)

@@ -1,7 +1,5 @@
 """The plane's own thread, over loopback sockets."""
 
-import ctypes
-import platform
 import select
 import socket
 import threading
@@ -99,27 +97,6 @@ def wait_for_events(plane: fp.DataPlane, number: int) -> list[tuple[object, ...]
         assert readable, f"only {len(events)} events came"
         events += plane.next_events()
     return events
-
-
-def slice_ns(thread_id: int) -> int:
-    """Return for how long the kernel lets a thread run at a time: sched_getattr(2)."""
-    attributes = bytearray(48)
-    number = {"x86_64": 315, "aarch64": 275}[platform.machine()]
-    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
-    assert ctypes.CDLL(None).syscall(number, thread_id, buffer, len(attributes), 0) == 0
-    return int.from_bytes(attributes[24:32], "little")
-
-
-def test_thread_asks_for_short_slices() -> None:
-    if tuple(map(int, platform.release().split(".")[:2])) < (6, 12):
-        pytest.skip("the kernel gives all threads the same slice")
-    plane = new_plane()
-    with running(plane) as port:
-        peer = SocketPeer(plane, port, 0)
-        peer.connect()  # so it runs
-        (plane_thread,) = (t for t in threading.enumerate() if t.name == f"plane on {port}")
-        assert plane_thread.native_id is not None
-        assert 0 < slice_ns(plane_thread.native_id) < slice_ns(threading.get_native_id())
 
 
 def test_datagrams_that_the_kernel_drops_are_counted() -> None:
