@@ -91,7 +91,7 @@ modules = cythonize(
     gdb_debug=False,
     emit_linenums=False,
 )
-# Cython's copies of headers, which it does not renew when one that another includes has changed.
+# Copies of headers, which Cython does not renew when one that another includes has changed.
 for copied in Path("build/cython").rglob("*.h"):
     copied.unlink()
 

@@ -1,5 +1,6 @@
 """The real server in a process of its own, for the length of a scenario."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -119,6 +120,26 @@ def free_port(kind: socket.SocketKind, count: int = 1) -> int:
             continue
         return base
     raise RuntimeError(f"found no {count} consecutive free ports")
+
+
+def add_pin_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--pin`` and ``--no-pin``."""
+    parser.add_argument(
+        "--pin",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep each plane thread on a processor of its own, the last ones",
+    )
+
+
+def last_processors(count: int) -> tuple[int, ...]:
+    """Return that many of those that we may use, fewer when there are fewer."""
+    return tuple(sorted(os.sched_getaffinity(0))[-count:])
+
+
+def media_cpus(processors: Sequence[int]) -> dict[str, str]:
+    """Return the setting that keeps plane threads there; none: the scheduler chooses."""
+    return {"MEDIA_CPUS": ",".join(map(str, processors))}
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from benchmarks.fanout.sampled import Continuity
 from benchmarks.fanout.session import FanoutSession
 from benchmarks.network import Link, loopback_link, veth_link
 from benchmarks.report import Progress, Result, quantile
-from benchmarks.server import running_server
+from benchmarks.server import add_pin_argument, last_processors, media_cpus, running_server
 
 NAME = "fanout"
 HELP = "CPU time per forwarded packet of the whole server, and its ratio to this machine's limit"
@@ -60,12 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=int, default=5, metavar="S", help="of each side, in turns"
     )
     parser.add_argument("--media-threads", type=int, default=1)
-    parser.add_argument(
-        "--pin",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep plane threads (MEDIA_CPUS) and the limit on the same processors, the last ones",
-    )
+    add_pin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> Result:
@@ -87,9 +82,7 @@ def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
 
 async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
     publishers = arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
-    processors = (
-        sorted(os.sched_getaffinity(0))[-arguments.media_threads :] if arguments.pin else []
-    )
+    processors = last_processors(arguments.media_threads) if arguments.pin else ()
     plane, process, limits = [], [], []
     progress.say("starting the server")
     async with AsyncExitStack() as stack:
@@ -98,10 +91,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
                 media_threads=arguments.media_threads,
                 host=link.servers,
                 command_prefix=link.enter,
-                settings={
-                    "MAX_ROOM_PARTICIPANTS": "1000",
-                    "MEDIA_CPUS": ",".join(map(str, processors)),
-                },
+                settings={"MAX_ROOM_PARTICIPANTS": "1000"} | media_cpus(processors),
             )
         )
         session = await stack.enter_async_context(

@@ -3,8 +3,9 @@ What a second plane thread costs: CPU time of the plane for each packet, with tw
 
 Two servers, one with each number of threads, run the same load in turns: many rooms, which the
 threads share out; and one large room, whose subscribers are spread over the threads. The ratio says
-what crossing between threads costs. It says nothing about how much two threads carry: on a machine
-with two processors the load generator needs one of them.
+what crossing between threads costs. Threads stay on processors of their own (MEDIA_CPUS), the last
+ones; without that (--no-pin) it also says what the scheduler makes of more of them. It says nothing
+about how much two threads carry: on a machine with two processors the load generator needs one.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
 from benchmarks.report import Progress, Result, summary
 from benchmarks.rooms.load import AUDIO, add_room_arguments, figures, steady_video
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
-from benchmarks.server import running_server
+from benchmarks.server import add_pin_argument, last_processors, media_cpus, running_server
 
 NAME = "threads"
 HELP = "CPU time per packet of two plane threads against one, many rooms and one large room"
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames-per-second", type=float, default=60.0, help="of each publisher")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each kind, in turns")
+    add_pin_argument(parser)
     parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
 
 
@@ -61,7 +63,11 @@ async def _run(arguments: argparse.Namespace) -> Result:
             for threads in THREADS:
                 progress.say(f"{kind}: a server with {threads} plane threads")
                 server = await stack.enter_async_context(
-                    running_server(media_threads=threads, settings=OPEN_TO_ONE_ADDRESS)
+                    running_server(
+                        media_threads=threads,
+                        settings=OPEN_TO_ONE_ADDRESS
+                        | media_cpus(last_processors(threads) if arguments.pin else ()),
+                    )
                 )
                 sessions[threads] = await stack.enter_async_context(
                     RoomsSession.joined(
@@ -102,6 +108,7 @@ def _result(found: dict[str, dict[int, list[Measured]]], arguments: argparse.Nam
             "large": arguments.large,
             "frames_per_second": arguments.frames_per_second,
             "suite": arguments.suite,
+            "pinned": arguments.pin,
             "ratio": {kind: statistics.median(values) for kind, values in ratios.items()},
             "ratios": {kind: summary(values) for kind, values in ratios.items()},
             "runs": {
