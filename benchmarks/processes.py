@@ -1,6 +1,8 @@
 """What the kernel says of a process: CPU time of its threads, memory."""
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +49,24 @@ def resident_bytes(pid: int) -> int:
     """Return the resident set of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def kept_off(processors: Iterable[int]) -> Iterator[None]:
+    """Keep all threads of this process off these processors, if it may use others."""
+    before = os.sched_getaffinity(0)
+    others = before - set(processors)
+    if not others:
+        yield
+        return
+    _move(others)
+    try:
+        yield
+    finally:
+        _move(before)
+
+
+def _move(processors: set[int]) -> None:
+    for task in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task), processors)

@@ -12,8 +12,9 @@ In turns with the server, the limit runs over the same pair under the same load:
 nothing but the fan-out. The ratio of the two survives a slow or busy machine; nanoseconds do not.
 It knows no rooms: with several, all their publishers send to the same N subscribers there.
 
-Plane threads and the limit stay on the same processors; without that (--no-pin) the scheduler moves
-them about, and caches that are cold cost a whole server more than a small program.
+Plane threads and the limit stay on the same processors, which the load generator keeps off; without
+that (--no-pin) the scheduler moves all of them about, and caches that are cold cost a whole server
+more than a small program.
 
 Publishers seal with AES-128-GCM in all runs, of the server and of the limit alike; --suite is what
 the subscribers negotiate. One subscriber of the limit gets its packets too, and they are checked.
@@ -31,6 +32,7 @@ from benchmarks.fanout.limit_run import LimitRun
 from benchmarks.fanout.sampled import Continuity
 from benchmarks.fanout.session import FanoutSession
 from benchmarks.network import Link, loopback_link, veth_link
+from benchmarks.processes import kept_off
 from benchmarks.report import Progress, Result, quantile
 from benchmarks.server import add_pin_argument, last_processors, media_cpus, running_server
 
@@ -116,6 +118,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
                     processors=processors,
                 )
             )
+        stack.enter_context(kept_off(processors))
         rate = arguments.frames_per_second
         await session.run(0.5, rate)
         session.forget()
