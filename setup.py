@@ -91,10 +91,6 @@ modules = cythonize(
     gdb_debug=False,
     emit_linenums=False,
 )
-# Copies of headers, which Cython does not renew when one that another includes has changed.
-for copied in Path("build/cython").rglob("*.h"):
-    copied.unlink()
-
 plane = Extension(
     "router._fastpath._plane",
     [source for module in modules for source in module.sources],

@@ -85,9 +85,6 @@ def build(package: str) -> None:
             "initializedcheck": False,
         },
     )
-    # Copies of headers, which Cython does not renew when one that another includes has changed.
-    for copied in Path("build/debug/cython" if debug else "build/cython").rglob("*.h"):
-        copied.unlink()
     distribution = Distribution({"name": package, "ext_modules": modules, "packages": []})
     command = distribution.get_command_obj("build_ext")
     command.inplace = True

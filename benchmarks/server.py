@@ -127,8 +127,8 @@ def add_pin_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep each plane thread on a processor of its own, the last ones",
+        default=False,
+        help="keep each plane thread (MEDIA_CPUS) on a processor of its own, the last ones",
     )
 
 

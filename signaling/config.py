@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     media_cpus: Processors = Field(
         (),
         description="Processors that data plane threads run on, such as 2-5,8: thread i always on "
-        "the i-th, so that its caches stay warm; other threads may run there too. "
+        "the i-th. For processors that are set apart for media; other threads may run there too. "
         "Empty: the scheduler chooses.",
     )
     media_spread_participants: int = Field(

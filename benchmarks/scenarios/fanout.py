@@ -12,9 +12,9 @@ In turns with the server, the limit runs over the same pair under the same load:
 nothing but the fan-out. The ratio of the two survives a slow or busy machine; nanoseconds do not.
 It knows no rooms: with several, all their publishers send to the same N subscribers there.
 
-Plane threads and the limit stay on the same processors, which the load generator keeps off; without
-that (--no-pin) the scheduler moves all of them about, and caches that are cold cost a whole server
-more than a small program.
+With --pin, plane threads and the limit stay on the same processors, which the load generator keeps
+off. That makes the ratio smaller and steadier mostly because it makes the limit dearer: the packet
+then always comes from another processor.
 
 Publishers seal with AES-128-GCM in all runs, of the server and of the limit alike; --suite is what
 the subscribers negotiate. One subscriber of the limit gets its packets too, and they are checked.

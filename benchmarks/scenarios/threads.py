@@ -3,9 +3,9 @@ What a second plane thread costs: CPU time of the plane for each packet, with tw
 
 Two servers, one with each number of threads, run the same load in turns: many rooms, which the
 threads share out; and one large room, whose subscribers are spread over the threads. The ratio says
-what crossing between threads costs. Threads stay on processors of their own (MEDIA_CPUS), the last
-ones; without that (--no-pin) it also says what the scheduler makes of more of them. It says nothing
-about how much two threads carry: on a machine with two processors the load generator needs one.
+what crossing between threads costs, and what the scheduler makes of more of them; with --pin it
+moves none. It says nothing about how much two threads carry: on a machine with two processors the
+load generator needs one of them.
 """
 
 import argparse

@@ -28,6 +28,8 @@ cdef enum:
 # Take a STUN message.
 cdef void binding_receive(plane_state *p, const datagram *d, int64_t now_us) noexcept nogil
 
+
+# Whether datagrams took the same way: between the same addresses and ports.
 cdef inline bint same_path(const udp_path *a, const udp_path *b) noexcept nogil:
     return (
         a.remote.sin6_port == b.remote.sin6_port

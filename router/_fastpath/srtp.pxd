@@ -31,9 +31,10 @@ cdef extern from "srtp_types.h" nogil:
         pass
 
 
-# Bytes that SRTCP adds at most: E flag and index, and the tag.
 cdef enum:
-    SRTCP_MAX_TRAILER = 20
+    GCM_TAG_LENGTH = 16
+    HMAC_TAG_LENGTH = 10
+    SRTCP_MAX_TRAILER = 20      # bytes that SRTCP adds at most: E flag and index, and the tag
 
 
 # Derives the session keys from a master key (16 bytes) and salt (12 bytes for profile 7, 14 for 1).
@@ -45,9 +46,14 @@ cdef int srtp_session_init(
 # Overwrites the keys with zeros.
 cdef void srtp_session_clear(srtp_session *session) noexcept nogil
 
-# Bytes that srtp_seal appends: 16 or 10.
+cdef inline int tag_length(const srtp_keys *keys) noexcept nogil:
+    return GCM_TAG_LENGTH if keys.profile == SRTP_AEAD_AES_128_GCM else HMAC_TAG_LENGTH
+
+
+# Bytes that srtp_seal appends.
 cdef inline int srtp_tag_length(const srtp_session *session) noexcept nogil:
-    return 16 if session.rtp.profile == SRTP_AEAD_AES_128_GCM else 10
+    return tag_length(&session.rtp)
+
 
 # Protects RTP packets. Jobs of one session should stand together: its keys are loaded once per
 # run. With AES-CM, packets of equal total length in one call, of whatever session, share the 16

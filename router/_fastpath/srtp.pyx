@@ -65,8 +65,6 @@ cdef enum:
     GCM_SALT_LENGTH = 12
     AUTHENTICATION_KEY_LENGTH = 20
 
-    GCM_TAG_LENGTH = 16
-    HMAC_TAG_LENGTH = 10
     RTP_HEADER_LENGTH = 12
     RTCP_HEADER_LENGTH = 8      # header and sender SSRC: not encrypted
     SRTCP_INDEX_LENGTH = 4
@@ -153,10 +151,6 @@ cdef int srtp_session_init(
 
 cdef void srtp_session_clear(srtp_session *session) noexcept nogil:
     explicit_bzero(session, sizeof(srtp_session))
-
-
-cdef inline int tag_length(const srtp_keys *keys) noexcept nogil:
-    return GCM_TAG_LENGTH if keys.profile == SRTP_AEAD_AES_128_GCM else HMAC_TAG_LENGTH
 
 
 cdef inline bint equal_in_constant_time(const uint8_t *a, const uint8_t *b, int n) noexcept nogil:

@@ -151,12 +151,20 @@ class PlaneShards:
         return iter(self._shards)
 
     def start(self) -> None:
-        """Start one thread per plane."""
+        """
+        Start one thread per plane.
+
+        :raises OSError: when it may not run on its processor.
+        """
         for shard in self._shards:
             shard.thread = threading.Thread(
                 target=self._run, args=(shard,), name=f"plane-{shard.index}", daemon=True
             )
             shard.thread.start()
+            if self._processors:
+                assert shard.thread.native_id is not None
+                processor = self._processors[shard.index % len(self._processors)]
+                os.sched_setaffinity(shard.thread.native_id, {processor})
 
     def stop(self) -> None:
         """Stop all threads and close their sockets."""
@@ -223,11 +231,6 @@ class PlaneShards:
                 f"plane-{shard.index}"
             )
         try:
-            if self._processors:
-                os.sched_setaffinity(
-                    threading.get_native_id(),
-                    {self._processors[shard.index % len(self._processors)]},
-                )
             shard.plane.run()
         except BaseException as error:
             shard.failure = error
