@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -27,8 +28,9 @@ START_TIMEOUT = 120.0
 """Seconds. The start takes one of CPU time, which a busy machine may give it bit by bit."""
 ANSWER_TIMEOUT = 10.0
 STOP_TIMEOUT = 15.0
-PORTS = (20000, 30000)
+PORTS = range(20000, 30000)
 """Ports are looked for here, below those that the kernel gives to clients."""
+_places = itertools.count(random.SystemRandom().randrange(len(PORTS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,18 +109,24 @@ class ServerProcess:
             return room
 
 
-def free_port(kind: socket.SocketKind, count: int = 1) -> int:
-    """Return the first of ``count`` consecutive ports of this machine that nobody uses now."""
-    rng = random.SystemRandom()
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, count: int = 1) -> int:
+    """
+    Return the first of ``count`` consecutive ports of this machine that nobody uses now.
+
+    A process is given no port again before it was given all of :data:`PORTS`: two that are asked
+    for before either is used are never the same.
+    """
     for _ in range(200):
-        base = rng.randrange(*PORTS)
+        ports = [PORTS[next(_places) % len(PORTS)] for _ in range(count)]
+        if ports[-1] - ports[0] != count - 1:
+            continue
         try:
-            for port in range(base, base + count):
+            for port in ports:
                 with socket.socket(socket.AF_INET, kind) as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
             continue
-        return base
+        return ports[0]
     raise RuntimeError(f"found no {count} consecutive free ports")
 
 
@@ -162,7 +170,7 @@ async def running_server(
     :param account: The account to use; the server makes one by itself when there is none.
     :raises RuntimeError: when it does not become ready; the log is in the message.
     """
-    http_port, metrics_port = (free_port(socket.SOCK_STREAM) for _ in range(2))
+    http_port, metrics_port = free_port(), free_port()
     media_port = free_port(socket.SOCK_DGRAM, media_threads)
     with tempfile.TemporaryDirectory(prefix="parlour-bench-") as directory:
         data_dir = Path(directory)

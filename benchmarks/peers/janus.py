@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,7 +56,7 @@ async def running(
     :raises ServerFailed: when it does not start; the log is in the message.
     """
     binary = _find(arguments.janus_binary)
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="janus-bench-") as directory:
         folder = Path(directory)
         _link_libraries(folder, binary)

@@ -1,6 +1,7 @@
 """Two browsers over a network that loses, reorders, forgets and goes away."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from benchmarks.server import free_port
 from signaling.network import own_addresses
 from tests.support.relay import Impairment, UdpRelay, running_relay
 from tests.support.repair import repaired_downward, repaired_upward
-from tests.support.server import Server, free_udp_ports, running_server
+from tests.support.server import Server, running_server
 
 from .browsers import Browser
 from .guests import BackEnd, Guest, Guests, media_flows, messages_arrive, new_room, see_each_other
@@ -52,7 +54,7 @@ class Link:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running_link(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Link]:
     """Run a server behind a relay."""
-    media_port = free_udp_ports(1)
+    media_port = free_port(socket.SOCK_DGRAM)
     # Firefox does not reach loopback from sockets that are bound to the machine's address.
     host = next(iter(own_addresses(ipv6=False)), "127.0.0.1")
     async with (

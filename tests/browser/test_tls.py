@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from benchmarks.server import free_port
 from tests.signaling.edge.certificates import write_certificate
-from tests.support.server import free_port, running_server
+from tests.support.server import running_server
 
 from .browsers import Bridge, launch
 from .guests import new_room

@@ -12,6 +12,7 @@ import heapq
 import json
 import os
 import random
+import socket
 import struct
 import sys
 import weakref
@@ -29,6 +30,7 @@ import aiohttp
 from yarl import URL
 
 from benchmarks.load import AudioSettings, OpusEncoder
+from benchmarks.server import free_port
 from router.node import MediaNode
 from signaling.app import Server
 from signaling.auth.account import Account, load_or_make_account
@@ -258,7 +260,7 @@ async def measure(directory: Path, *, warm_up: int, joins: int, ghosts: int) -> 
         {
             "http_host": "127.0.0.1",
             "http_port": 0,
-            "media_port": server_support.free_udp_ports(2),
+            "media_port": free_port(socket.SOCK_DGRAM, 2),
             "media_threads": 2,
             "data_dir": directory,
             "metrics_bind": "off",

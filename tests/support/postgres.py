@@ -3,13 +3,14 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
 
 import asyncpg
+
+from benchmarks.server import free_port
 
 _USER = "postgres"
 _SETTINGS = """
@@ -52,9 +53,7 @@ class PostgresServer:
             owner = pwd.getpwnam(_USER)
             os.chown(self.directory, owner.pw_uid, owner.pw_gid)
             self._prefix = ("runuser", "-u", _USER, "--")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._numbers = count()
         self._data = self.directory / "data"
         self._run("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-N", "-E", "UTF8")

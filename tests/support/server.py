@@ -13,31 +13,11 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.server import free_port
+
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
 LOG_FILE = "server.log"
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def free_udp_ports(count: int) -> int:
-    """Return the first of ``count`` consecutive UDP ports that nobody uses at the moment."""
-    for _ in range(50):
-        base = free_port(socket.SOCK_DGRAM)
-        try:
-            for port in range(base, base + count):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError(f"found no {count} consecutive free UDP ports")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +116,7 @@ async def spawn_server(
     """Start ``parlour serve`` like :func:`start_server`, and wait for nothing."""
     port = port or free_port()
     settings = settings or {}
-    media_port = int(settings.get("MEDIA_PORT") or free_udp_ports(media_threads))
+    media_port = int(settings.get("MEDIA_PORT") or free_port(socket.SOCK_DGRAM, media_threads))
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PARLOUR_")
     } | {
