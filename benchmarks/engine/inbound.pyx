@@ -35,6 +35,7 @@ from router._fastpath.reception cimport reception_note
 from router._fastpath.rtcp cimport rtcp_write_nack
 from router._fastpath.rtp cimport KIND_TRANSPORT_CC, rtp_parse, rtp_strip_padding, rtp_view
 from router._fastpath.sequence cimport (
+    SEQUENCE_WINDOW,
     sequence_accept,
     sequence_estimate,
     sequence_is_new,
@@ -42,7 +43,7 @@ from router._fastpath.sequence cimport (
     sequence_window,
 )
 from router._fastpath.srtp cimport srtp_open
-from router._fastpath.transport_cc cimport ARRIVAL_LOG_FULL, arrival_note
+from router._fastpath.transport_cc cimport ARRIVAL_LOG_FULL, ARRIVAL_LOG_SIZE, arrival_log, arrival_note
 from router._fastpath.wire cimport load16
 
 cdef enum:
@@ -107,13 +108,41 @@ cdef inline void _read_whole(connection *c, int64_t until_us) noexcept nogil:
     c.whole_until_us = max(c.whole_until_us, until_us)
 
 
+# Mark those behind the highest as received: mostly in one word of the window.
+cdef inline void _accept_indices(
+    sequence_window *window, int64_t first, int64_t count
+) noexcept nogil:
+    cdef uint64_t position = <uint64_t>first % SEQUENCE_WINDOW
+    cdef int64_t index
+    if first == window.highest + 1 and count < 64 and (position & 63) + <uint64_t>count <= 64:
+        window.seen[position >> 6] |= ((<uint64_t>1 << count) - 1) << (position & 63)
+        window.highest += count
+        return
+    for index in range(first, first + count):
+        sequence_accept(window, index)
+
+
+# Note the arrival of packets that were sent in a row.
+cdef inline void _note_arrivals(
+    arrival_log *log, uint16_t first, int64_t count, int64_t now_us
+) noexcept nogil:
+    cdef int64_t i
+    if first != <uint16_t>(log.highest + 1) or count >= ARRIVAL_LOG_SIZE:
+        for i in range(count):
+            arrival_note(log, <uint16_t>(first + i), now_us)
+        return
+    for i in range(1, count + 1):
+        log.at_us[<uint64_t>(log.highest + i) & (ARRIVAL_LOG_SIZE - 1)] = now_us + 1
+    log.highest += count
+    log.base = max(log.base, log.highest - ARRIVAL_LOG_SIZE + 1)
+    log.unreported += <uint32_t>count
+
+
 # Count packets behind the highest.
 cdef void _accept_run(
     engine_state *e, inbound *s, int64_t first, int64_t count, int64_t bytes
 ) noexcept nogil:
-    cdef int64_t ext_seq
-    for ext_seq in range(first, first + count):
-        sequence_accept(&s.window, ext_seq)
+    _accept_indices(&s.window, first, count)
     s.statistics.highest_ext_seq = s.window.highest
     s.statistics.packets += <uint64_t>count
     s.statistics.bytes += <uint64_t>bytes
@@ -270,8 +299,7 @@ cdef void _infer(
     cdef int64_t count = (m.length - at + m.segment - 1) // m.segment
     cdef int64_t i
     if last.transport_cc_seq >= 0:
-        for i in range(1, count + 1):
-            arrival_note(c.arrivals, <uint16_t>(last.transport_cc_seq + i), now_us)
+        _note_arrivals(c.arrivals, <uint16_t>(last.transport_cc_seq + 1), count, now_us)
         _plan_feedback(e, c, now_us)
     if last.stream == NOBODY or last.stream & RTX_FLAG:
         inbound_doubt(c, now_us)

@@ -33,7 +33,7 @@
 #define SO_MEMINFO 55
 #endif
 
-#define NET_BATCH 8
+#define NET_BATCH 16
 #define NET_SLOT 65536
 #define NET_RECEIVE_BUFFER (8 << 20)
 

@@ -38,6 +38,8 @@ JOINS_AT_ONCE = 8
 SETUP_SECONDS = 120.0
 SETTLE_SECONDS = 0.3
 """From silence until nothing is under way any more."""
+SAMPLED_ROOMS = 4
+"""In one of so many rooms, all that one receiver gets is opened and checked."""
 PROFILES = {"gcm": AEAD_AES_128_GCM, "cm": AES128_CM_HMAC_SHA1_80}
 
 
@@ -166,14 +168,12 @@ class RoomsSession:
         names: Sequence[str],
         progress: Progress,
         suite: str = "gcm",
-        sampled: int = 1,
         room_for: int = 0,
         consent_interval: float | None = None,
     ) -> AsyncIterator[Self]:
         """
         Let all join, and wait until all have a way to receive everybody.
 
-        :param sampled: Subscribers of each room whose packets are opened and checked.
         :param room_for: How many more each room can take.
         :param consent_interval: Seconds between the engine's own requests for consent, which it
             makes beside those of Python; None for none.
@@ -186,7 +186,7 @@ class RoomsSession:
             stack.callback(host.close)
             connector = aiohttp.TCPConnector(limit=0)
             http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            set_up = _SetUp(server, http, host, plan, suite, sampled, room_for, consent_interval)
+            set_up = _SetUp(server, http, host, plan, suite, room_for, consent_interval)
             try:
                 rooms = await set_up.run(names, progress)
                 yield cls(server, plan, rooms, engine)
@@ -255,14 +255,13 @@ class _SetUp:
         host: EngineHost,
         plan: RoomPlan,
         suite: str,
-        sampled: int,
         room_for: int,
         consent_interval: float | None,
     ) -> None:
         self.peers: list[EnginePeer] = []
         self.clients: list[RspClient] = []
         self._server, self._http, self._host = server, http, host
-        self._plan, self._suite, self._sampled = plan, suite, sampled
+        self._plan, self._suite = plan, suite
         self._room_for, self._consent_interval = room_for, consent_interval
         self._rng = random.Random(1)
         self._certificate = make_certificate(self._rng)
@@ -281,9 +280,13 @@ class _SetUp:
             progress.say(f"{room.name}: {self._plan.publishers} publishers")
         places = [(n, False) for n in range(self._plan.subscribers)]
         places += [(n, True) for n in range(self._plan.talkers)]
-        waiting = [
-            self._subscribe(room, number, talks=talks) for room in rooms for number, talks in places
-        ]
+        waiting = []
+        for index, room in enumerate(rooms):
+            turn, others = divmod(index, SAMPLED_ROOMS)
+            for place, (number, talks) in enumerate(places):
+                # Each time another one in the order in which a packet goes to them.
+                sampled = others == 0 and place == turn % len(places)
+                waiting.append(self._subscribe(room, number, talks=talks, sampled=sampled))
         for done, one in enumerate(asyncio.as_completed(waiting)):
             await one
             progress.say(f"{done + 1} of {len(waiting)} have joined")
@@ -332,10 +335,10 @@ class _SetUp:
         await peer.wait_connected(seconds=SETUP_SECONDS)
         room.publishers.append(peer)
 
-    async def _subscribe(self, room: Room, number: int, *, talks: bool) -> None:
+    async def _subscribe(self, room: Room, number: int, *, talks: bool, sampled: bool) -> None:
         identity = f"{'talker' if talks else 'subscriber'}-{number}"
         async with self._turns:
-            peer = self._peer(receives=True, sampled=number < self._sampled)
+            peer = self._peer(receives=True, sampled=sampled)
             client = RspClient(
                 self._http,
                 peer,
