@@ -43,7 +43,12 @@ from router._fastpath.sequence cimport (
     sequence_window,
 )
 from router._fastpath.srtp cimport srtp_open
-from router._fastpath.transport_cc cimport ARRIVAL_LOG_FULL, ARRIVAL_LOG_SIZE, arrival_log, arrival_note
+from router._fastpath.transport_cc cimport (
+    ARRIVAL_LOG_FULL,
+    ARRIVAL_LOG_SIZE,
+    arrival_log,
+    arrival_note,
+)
 from router._fastpath.wire cimport load16
 
 cdef enum:
@@ -328,6 +333,7 @@ cdef void inbound_receive(
     cdef last_packet last
     last.ssrc = 0
     last.stream = NOBODY
+    last.ext_seq = 0
     last.transport_cc_seq = -1
     while at < m.length:
         length = min(m.segment, m.length - at)

@@ -50,7 +50,8 @@ class Engine:
         sampled: bool = False,
     ) -> int:
         """
-        Take over a UDP socket, which stays the caller's, and return the connection's number.
+        Take over a UDP socket, which stays the caller's, and return the connection's number. The
+        socket is connected: from then on it takes datagrams of ``remote`` only.
 
         :param remote: Numeric address and port of the server.
         :param profile: Of DTLS-SRTP (RFC 5764): 7 or 1.
@@ -61,7 +62,7 @@ class Engine:
             ``consent_interval`` seconds; the answers are counted, and not handed on.
         :param sampled: Open and check every packet, and note its latency.
         :raises ValueError: for what cannot be.
-        :raises OSError: when the socket cannot be watched.
+        :raises OSError: when the socket cannot be connected or watched.
         """
     def remove_connection(self, connection: int) -> None:
         """Forget a connection and its streams; after that its socket may be closed."""

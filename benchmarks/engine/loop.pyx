@@ -5,10 +5,12 @@ One lock guards everything. The thread holds it for a round: send what is due, l
 about once a millisecond; between rounds it sleeps, and lets in whoever waits.
 """
 
+from libc.errno cimport EINVAL, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+import os
 import threading
 
 from benchmarks.engine.control cimport REPORT_US, control_timer
@@ -46,10 +48,10 @@ from benchmarks.engine.state cimport (
     connection as connection_state,
     engine_state,
     inbound,
-    net_address_set,
     net_address_text,
     net_buffers,
     net_buffers_init,
+    net_connect,
     net_drops,
     net_monotonic_us,
     net_prepare,
@@ -276,8 +278,10 @@ cdef class Engine:
         bytes receive_key, bytes receive_salt, dict ids
     ) except -1:
         cdef bytes host = remote[0].encode()
-        if net_address_set(&c.remote, host, <uint16_t>remote[1]) != 0:
-            raise ValueError(f"not a numeric address: {remote[0]!r}")
+        if net_connect(c.fd, host, <uint16_t>remote[1]) != 0:
+            if errno == EINVAL:
+                raise ValueError(f"not a numeric address: {remote[0]!r}")
+            raise OSError(errno, f"{os.strerror(errno)}: {remote[0]} port {remote[1]}")
         c.keys = <srtp_session *>aligned_alloc(64, 2 * sizeof(srtp_session))
         if c.keys == NULL:
             raise MemoryError()

@@ -37,11 +37,6 @@
 #define NET_SLOT 65536
 #define NET_RECEIVE_BUFFER (8 << 20)
 
-typedef struct net_address {
-    struct sockaddr_storage to;
-    socklen_t length;
-} net_address;
-
 typedef struct net_buffers {
     struct mmsghdr headers[NET_BATCH];
     struct iovec parts[NET_BATCH];
@@ -104,22 +99,19 @@ static inline uint64_t net_drops(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) ? 0 : info[SK_MEMINFO_DROPS];
 }
 
-/* Fills the address; returns 0, or -1 for a host that is not numeric. */
-static inline int net_address_set(net_address *a, const char *host, uint16_t port) {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&a->to;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a->to;
-    memset(a, 0, sizeof *a);
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        a->length = sizeof *v4;
-        return 0;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1) return -1;
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    a->length = sizeof *v6;
-    return 0;
+/*
+ * Connects a socket, so that the kernel need not look for the way of each message. Returns 0, or -1
+ * with errno: EINVAL for a host that is not numeric.
+ */
+static inline int net_connect(int fd, const char *host, uint16_t port) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+        return connect(fd, (struct sockaddr *)&v4, sizeof v4);
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1)
+        return connect(fd, (struct sockaddr *)&v6, sizeof v6);
+    errno = EINVAL;
+    return -1;
 }
 
 /* Writes the host as text (INET6_ADDRSTRLEN bytes) and returns the port. */
@@ -190,17 +182,13 @@ static inline void net_read(net_buffers *b, int i, net_message *m) {
 }
 
 /* Sends one datagram, or with a segment size a run of them. Returns 0, or -1: not sent. */
-static inline int net_send(
-    int fd, const net_address *to, const uint8_t *data, uint32_t length, uint32_t segment
-) {
+static inline int net_send(int fd, const uint8_t *data, uint32_t length, uint32_t segment) {
     union {
         char bytes[CMSG_SPACE(sizeof(uint16_t))];
         size_t aligned;
     } control;
     struct iovec part = {(void *)data, length};
-    struct msghdr header = {
-        .msg_name = (void *)&to->to, .msg_namelen = to->length, .msg_iov = &part, .msg_iovlen = 1,
-    };
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
     if (segment && segment < length) {
         uint16_t size = (uint16_t)segment;
         header.msg_control = control.bytes;

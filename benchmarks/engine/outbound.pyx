@@ -73,7 +73,7 @@ cdef void _send(
     engine_state *e, const connection *c, const uint8_t *data, uint32_t length, uint32_t segment,
     int packets
 ) noexcept nogil:
-    if net_send(c.fd, &c.remote, data, length, segment) != 0:
+    if net_send(c.fd, data, length, segment) != 0:
         e.counts[COUNT_SEND_FAILED] += <uint64_t>packets
 
 

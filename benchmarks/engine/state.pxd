@@ -19,9 +19,6 @@ cdef extern from "net.h" nogil:
     struct sockaddr_storage:
         pass
 
-    struct net_address:
-        sockaddr_storage to
-
     struct net_buffers:
         pass
 
@@ -39,14 +36,12 @@ cdef extern from "net.h" nogil:
     void net_thread_setup(const char *name)
     void net_prepare(int fd)
     uint64_t net_drops(int fd)
-    int net_address_set(net_address *a, const char *host, uint16_t port)
+    int net_connect(int fd, const char *host, uint16_t port)
     int net_address_text(const sockaddr_storage *a, char *host)
     void net_buffers_init(net_buffers *b)
     int net_receive(net_buffers *b, int fd, uint32_t size)
     void net_read(net_buffers *b, int i, net_message *m)
-    int net_send(
-        int fd, const net_address *to, const uint8_t *data, uint32_t length, uint32_t segment
-    )
+    int net_send(int fd, const uint8_t *data, uint32_t length, uint32_t segment)
     void net_waiters_add(int *waiters, int by)
     int net_waiters(const int *waiters)
 
@@ -165,7 +160,6 @@ cdef struct connection:
     bint used
     bint sampled
     int fd                      # borrowed
-    net_address remote
     srtp_session *keys          # owned, 64-byte aligned: [0] to send, [1] to receive
     uint32_t rtcp_index
     uint32_t local_ssrc         # of feedback when nothing is sent

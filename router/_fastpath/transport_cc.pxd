@@ -10,9 +10,10 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     ARRIVAL_LOG_SIZE = 1024         # packets; a power of two
-    ARRIVAL_LOG_FULL = 400          # unreported packets at which feedback is due at once
-    ARRIVAL_FEEDBACK_PACKETS = 400  # statuses in one feedback packet
-    ARRIVAL_FEEDBACK_BYTES = 20 + 2 * 60 + 2 * ARRIVAL_FEEDBACK_PACKETS + 4
+    ARRIVAL_LOG_FULL = 800          # unreported packets at which feedback is due at once
+    ARRIVAL_FEEDBACK_PACKETS = 800  # statuses in one feedback packet
+    ARRIVAL_FEEDBACK_DELTAS = 800   # bytes of receive deltas in it: 1 or 2 for each that came
+    ARRIVAL_FEEDBACK_BYTES = 20 + 2 * 115 + ARRIVAL_FEEDBACK_DELTAS + 4
 
 
 cdef struct arrival_log:

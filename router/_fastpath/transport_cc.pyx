@@ -55,6 +55,7 @@ cdef int arrival_feedback(
     cdef int64_t last = 0
     cdef int64_t reference = -1
     cdef int count = 0
+    cdef int deltas = 0
     cdef int received_end = 0
     cdef int at
     cdef int i
@@ -73,6 +74,9 @@ cdef int arrival_feedback(
                 break       # the next packet has a reference time of its own
             ticks[count] = tick - last
             symbols[count] = SMALL_DELTA if 0 <= tick - last <= 255 else LARGE_DELTA
+            deltas += symbols[count]    # which is also how many bytes it takes
+            if deltas > ARRIVAL_FEEDBACK_DELTAS:
+                break
             last = tick
             received_end = count + 1
         count += 1

@@ -1,5 +1,6 @@
 """The plane's small parts, each against a short model in Python."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -227,6 +228,16 @@ def test_feedback_packets_are_numbered_and_cover_everything_once() -> None:
     ]
     assert covered == list(range(1, 999 + 1))[: len(covered)]
     assert sum(d is not None for report in reports for d in report.deltas) == len(arrivals)
+
+
+@pytest.mark.parametrize(
+    ("step_us", "packets"), [(500, [800, 200]), (70_000, [400, 400, 200])], ids=["small", "large"]
+)
+def test_a_feedback_packet_holds_so_many_deltas(step_us: int, packets: list[int]) -> None:
+    arrivals = [(n, 64000 + n * step_us) for n in range(1000)]
+    found = build_feedback(arrivals, 1, 2)
+    assert [len(report.deltas) for report in read_feedback(found)] == packets
+    assert max(map(len, found)) <= 1100
 
 
 def test_only_the_newest_are_reported_when_the_log_overflows() -> None:
