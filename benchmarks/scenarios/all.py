@@ -120,7 +120,7 @@ def steps() -> list[Step]:
             ),
         ),
         Step(
-            ("threads", "--runs", "1", "--seconds", "2"),
+            ("threads", "--runs", "6", "--seconds", "1"),
             (
                 Figure("two planes against one, many rooms", ("ratio", "many rooms")),
                 Figure("two planes against one, one large room", ("ratio", "one large room")),

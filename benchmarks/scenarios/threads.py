@@ -76,8 +76,8 @@ async def _run(arguments: argparse.Namespace) -> Result:
                 )
             for number in range(arguments.runs):
                 progress.say(f"{kind}: run {number + 1} of {arguments.runs}")
-                for threads, session in sessions.items():
-                    one = await session.measure(video, AUDIO, arguments.seconds)
+                for threads in THREADS if number % 2 else reversed(THREADS):
+                    one = await sessions[threads].measure(video, AUDIO, arguments.seconds)
                     found[kind][threads].append(one)
     progress.clear()
     return _result(found, arguments)
