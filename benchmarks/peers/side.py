@@ -8,10 +8,17 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.engine import Totals, VideoPattern
-from benchmarks.load import ClientConfig, Peer, VideoSettings, Vp8Encoder, make_certificate
+from benchmarks.load import (
+    ClientConfig,
+    Peer,
+    PeerFailed,
+    VideoSettings,
+    Vp8Encoder,
+    make_certificate,
+)
 from benchmarks.load.description import Section
 from benchmarks.peers import MediaServer, ServerFailed
-from benchmarks.processes import cpu_time
+from benchmarks.processes import CpuTime, cpu_time
 from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80, SrtpProfile
 
 JOINS_AT_ONCE = 8
@@ -96,7 +103,7 @@ class Side:
         now = asyncio.get_running_loop().time()
         section = peer.core.publish(encoder, f"video-{number}", now)
         await self.server.publish(peer)
-        await peer.wait_connected(seconds=CONNECT_SECONDS)
+        await _connected(peer)
         connection = self._hand_over(peer, section)
         assert section.payload_type is not None
         self._outbound.append(
@@ -116,7 +123,7 @@ class Side:
         """Add a subscriber to all publishers. :param sampled: Whether its packets are opened."""
         peer = self._peer(receives=True)
         await self.server.subscribe(peer)
-        await peer.wait_connected(seconds=CONNECT_SECONDS)
+        await _connected(peer)
         sections = [one for one in peer.core.descriptions.sections if one.remote_ssrcs]
         connection = self._hand_over(peer, sections[0], sampled=sampled)
         for section in sections:
@@ -148,18 +155,30 @@ class Side:
         self.engine.latency()
 
     async def run(self, pattern: VideoPattern, seconds: float) -> Turn:
-        """Send for a time."""
-        cpu, totals = cpu_time(self.server.pid), self.engine.totals()
+        """
+        Send for a time.
+
+        :raises ServerFailed: when the server is gone, or lets nothing through.
+        """
+        cpu, totals = self._cpu_time(), self.engine.totals()
         self._set_pattern(pattern)
         try:
             await asyncio.sleep(seconds)
         finally:
             self._set_pattern(PAUSED)
         await asyncio.sleep(DRAIN_SECONDS)
-        used = cpu_time(self.server.pid).since(cpu)
+        used = self._cpu_time().since(cpu)
         turn = _turn(used.process, self.engine.totals().since(totals), self._subscribers)
+        if not turn.received:
+            raise ServerFailed("nothing arrives any more")
         self.turns.append(turn)
         return turn
+
+    def _cpu_time(self) -> CpuTime:
+        try:
+            return cpu_time(self.server.pid)
+        except OSError:
+            raise ServerFailed(f"the server, process {self.server.pid}, is gone") from None
 
     def _set_pattern(self, pattern: VideoPattern) -> None:
         for stream in self._outbound:
@@ -203,6 +222,15 @@ class Side:
     def _hand_on(self) -> None:
         for connection, data, source in self.engine.datagrams():
             self._peers[connection].receive(data, source)
+
+
+async def _connected(peer: Peer) -> None:
+    try:
+        await peer.wait_connected(seconds=CONNECT_SECONDS)
+    except TimeoutError:
+        raise ServerFailed(f"no connection within {CONNECT_SECONDS:.0f} s") from None
+    except PeerFailed as error:
+        raise ServerFailed(f"a client cannot connect: {error}") from None
 
 
 def _turn(cpu_ns: int, totals: Totals, subscribers: int) -> Turn:

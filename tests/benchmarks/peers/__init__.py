@@ -1,0 +1,1 @@
+"""Tests of the servers that `compare` puts side by side."""
