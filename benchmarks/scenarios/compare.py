@@ -9,26 +9,25 @@ card would see, and over loopback differences between servers look smaller than 
 
 janus: the distribution's package, or another build (--janus-binary).
 whip: any server with WHIP and WHEP endpoints that runs on this machine.
-mediasoup: Parlour's figures against published ones; there is no adapter that runs it.
+mediasoup: a worker (--mediasoup-worker, or MEDIASOUP_WORKER_BIN) and the Node library of its
+version; without a worker, Parlour's figures against published ones.
 """
 
 import argparse
 import asyncio
-import os
 import statistics
 from contextlib import AsyncExitStack
 
 from benchmarks.engine import Latency, VideoPattern
 from benchmarks.network import Link, enter_own_network, loopback_link
-from benchmarks.peers import ServerFailed, janus, parlour, whip
+from benchmarks.peers import ServerFailed, janus, mediasoup, parlour, whip
 from benchmarks.peers.side import JOINS_AT_ONCE, SUITES, Side
 from benchmarks.report import Progress, Result
 
 NAME = "compare"
 HELP = "CPU time per forwarded packet of Parlour and of another server, under the same load"
 
-PEERS = {adapter.NAME: adapter for adapter in (janus, whip)}
-MEDIASOUP = "mediasoup"
+PEERS = {adapter.NAME: adapter for adapter in (janus, whip, mediasoup)}
 MEDIASOUP_NS = {"gcm": 2800.0, "cm": 3300.0}
 """Nanoseconds per forwarded packet of mediasoup 3.14, 1150 bytes, loopback, from another run."""
 _MEDIASOUP_NOTE = (
@@ -41,7 +40,7 @@ LOSS_WORTH_A_NOTE = 0.001
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--peer", choices=(*PEERS, MEDIASOUP), default=janus.NAME)
+    parser.add_argument("--peer", choices=tuple(PEERS), default=janus.NAME)
     parser.add_argument("--subscribers", type=int, default=50, metavar="N", help="default 50")
     parser.add_argument("--publishers", type=int, default=1, metavar="P", help="default 1")
     parser.add_argument(
@@ -64,11 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Result:
     """Measure."""
     progress = Progress(NAME)
-    if arguments.peer == MEDIASOUP and os.environ.get("MEDIASOUP_WORKER_BIN"):
-        raise SystemExit(
-            "MEDIASOUP_WORKER_BIN is set, but there is no adapter that drives a worker: unset it "
-            "to compare with published figures, or point --peer whip at a server made of mediasoup"
-        )
     # A server that somebody else runs cannot be reached from a namespace of our own.
     link = loopback_link()
     if arguments.peer == janus.NAME:
@@ -90,7 +84,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
         bitrate_bps=arguments.bitrate, frames_per_second=arguments.frames_per_second
     )
     adapters = [parlour]
-    if arguments.peer != MEDIASOUP:
+    if not _is_published(arguments):
         adapters.append(PEERS[arguments.peer])
     sides: dict[str, Side] = {}
     latencies: dict[str, Latency] = {}
@@ -135,9 +129,9 @@ def _result(
     arguments: argparse.Namespace, sides: dict[str, Side], latencies: dict[str, Latency]
 ) -> Result:
     samples = {name: [turn.ns_per_packet for turn in side.turns] for name, side in sides.items()}
-    if arguments.peer == MEDIASOUP:
+    if _is_published(arguments):
         suite = "gcm" if any("GCM" in suite for suite in sides[parlour.NAME].suites) else "cm"
-        samples[MEDIASOUP] = [MEDIASOUP_NS[suite]]
+        samples[mediasoup.NAME] = [MEDIASOUP_NS[suite]]
     medians = {name: statistics.median(found) for name, found in samples.items()}
     ratio = medians[parlour.NAME] / medians[arguments.peer]
     totals = {name: _totals(side) for name, side in sides.items()}
@@ -147,7 +141,7 @@ def _result(
     }
     notes = [f"{name} {side.server.version}" for name, side in sides.items()]
     notes += [note for side in sides.values() for note in side.server.notes]
-    if arguments.peer == MEDIASOUP:
+    if _is_published(arguments):
         notes.append(_MEDIASOUP_NOTE)
     notes += [
         f"{name} lost {found['loss']:.2%}: it is overloaded, or the generator is; send less"
@@ -188,6 +182,11 @@ def _result(
         unit="ns of CPU per packet received",
         notes=tuple(notes),
     )
+
+
+def _is_published(arguments: argparse.Namespace) -> bool:
+    """Return whether the other server's figures are from another run."""
+    return arguments.peer == mediasoup.NAME and not arguments.mediasoup_worker
 
 
 def _totals(side: Side) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from benchmarks.peers.mediasoup import WORKER_VARIABLE
 from benchmarks.server import running_server
 
 COMMAND = (
@@ -68,13 +69,23 @@ async def test_any_server_with_whip_and_whep(tmp_path: Path) -> None:
     check_side(found, "parlour", "SRTP_AEAD_AES_128_GCM")
 
 
-async def test_the_figures_of_mediasoup_are_said_to_be_from_another_run(tmp_path: Path) -> None:
+async def test_the_figures_of_mediasoup_are_said_to_be_from_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(WORKER_VARIABLE, raising=False)
     found = await compare(tmp_path / "mediasoup.json", ["--peer", "mediasoup"])
     check_side(found, "parlour", "SRTP_AEAD_AES_128_GCM")
     assert found["peer_measured"] is False
     assert found["ns_per_forwarded_packet"]["mediasoup"] == 2800
     assert any("another run" in note for note in found["notes"])
     assert "mediasoup" not in found["loss"]
+
+
+def test_a_worker_that_is_not_there_is_not_replaced_by_published_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(WORKER_VARIABLE, "/nowhere/mediasoup-worker")
+    complain("--peer mediasoup", "/nowhere/mediasoup-worker is no program")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,10 @@ async def test_the_figures_of_mediasoup_are_said_to_be_from_another_run(tmp_path
     ],
 )
 def test_what_cannot_be_compared_is_said_in_one_line(arguments: str, complaint: str) -> None:
+    complain(arguments, complaint)
+
+
+def complain(arguments: str, complaint: str) -> None:
     command = [*COMMAND, *arguments.split()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
