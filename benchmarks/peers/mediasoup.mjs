@@ -57,7 +57,8 @@ const methods = {
 
   async connect({ transportId, dtlsParameters }) {
     await transports.get(transportId).connect({ dtlsParameters });
-  },};
+  },
+};
 
 async function answer({ id, method, ...given }) {
   let message;
