@@ -19,7 +19,7 @@ from router._fastpath.store cimport stored_packet
 
 
 cdef enum:
-    HOLD_TICK_US = 2000
+    HOLD_TICK_US = 4000     # a fifth of what an Opus packet lasts
     PROMPT_US = 250000      # without packets that go out at once, until the thread may wait too
 
 
