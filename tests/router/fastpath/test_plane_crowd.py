@@ -10,7 +10,7 @@ from router.rtp import RtpPacket
 from .peers import AEAD, CM, OPUS, VP8, Peer, deliver, new_plane
 from .room import OUT_SSRC, SSRC, STREAM, video
 
-TICK_US = 2000
+TICK_US = 4000
 FRAME_US = 20000
 CROWD, FEW = 24, 12
 FIRST_STREAM, FIRST_SLOT, FIRST_SSRC, FIRST_OUT_SSRC = 0x10010, 0x10020, 3000, 4000
