@@ -67,7 +67,9 @@ class ChaosPeer:
     def __init__(self, transport_id: int, rng: random.Random) -> None:
         self.id = transport_id
         self.rng = rng
-        self.address: Addr = (f"10.0.{transport_id >> 16 & 255}.{transport_id & 255}", 1024)
+        generation, index = divmod(transport_id, GENERATION)
+        host = f"10.{generation >> 8}.{generation & 255}.{index}"  # no two in a run share one
+        self.address: Addr = (host, 1024)
         self.ufrag = b"u%x" % transport_id
         self.password = rng.randbytes(11).hex().encode()
         self.epochs: list[Epoch] = []
