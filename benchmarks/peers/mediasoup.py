@@ -20,6 +20,7 @@ from typing import IO, Any
 from benchmarks.load import Peer
 from benchmarks.peers import ServerFailed
 from benchmarks.processes import DIES_WITH_US
+from router.ice import Candidate, CandidateType
 from router.sdp.attributes import (
     Direction,
     ExtMap,
@@ -264,10 +265,14 @@ def _transport(transport: Parameters, setup: Setup) -> TransportAttributes:
 
 
 def _candidate(found: Parameters) -> str:
-    return (
-        f"candidate:{found['foundation']} 1 {found['protocol']} {found['priority']} "
-        f"{found['ip']} {found['port']} typ {found['type']}"
-    )
+    return Candidate(
+        foundation=found["foundation"],
+        transport=found["protocol"],
+        priority=found["priority"],
+        host=found["ip"],
+        port=found["port"],
+        type=CandidateType(found["type"]),
+    ).serialize()
 
 
 def _format(codec: Parameters) -> PayloadFormat:
