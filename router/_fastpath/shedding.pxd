@@ -3,11 +3,12 @@ What a plane does when more is asked of it than it can do: it sends less video.
 
 A socket whose reader is too slow delays what it does not lose, audio too. So every 20 ms of work
 the plane looks whether it keeps up, and how long what it took last had waited in the socket. When
-that grows, a second of what comes takes more than a second of work: by how much says how many video
-slots are too many. They are taken from those who have most of them: first down to a lower rendition
-of the same source, where there is one, then off. When there is time again, slots come back, each
-with a key frame: as many as the time that is free should allow, and later each time that it was too
-early.
+that grows, look after look, a second of what comes takes more than a second of work: by how much
+says how many video slots are too many. One look is not enough: a machine that is shared stops the
+thread now and then, and what waits since then goes by itself. Slots are taken from those who have
+most of them: first down to a lower rendition of the same source, where there is one, then off. When
+there is time again, they come back, each with a key frame: as many as the time that is free should
+allow, and later each time that it was too early.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t

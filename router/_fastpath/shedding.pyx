@@ -8,6 +8,7 @@ from router._fastpath.keyframe cimport key_frame_request
 from router._fastpath.state cimport (
     SHED_LOWERED,
     SHED_NOT,
+    SHED_NOTES,
     SHED_OFF,
     count,
     event_push,
@@ -21,7 +22,7 @@ from router._fastpath.state cimport (
 cdef enum:
     SMOOTHING_US = 320000       # over which the load is smoothed
     BUSY_PERMILLE = 900         # less is no overload, whatever waits or was dropped
-    PATIENT_WINDOWS = 2         # without an empty socket, until it is overload
+    TREND_US = 60000            # of work at least, without an empty socket, until it is overload
     WAIT_US = 10000             # less may wait
     GOING_US = 1000000          # what waits goes by itself when it would be gone by then
     GONE_US = 400000            # when what waits is to be gone
@@ -200,20 +201,52 @@ cdef void _restore(plane_state *p, int64_t now_us) noexcept nogil:
         least += 1
 
 
+# Note how long the work of a window took, and within which time it had come.
+cdef void _note_work(plane_state *p, int64_t took_us, int64_t came_us) noexcept nogil:
+    p.shed_took_us[p.shed_noted % SHED_NOTES] = took_us
+    p.shed_came_us[p.shed_noted % SHED_NOTES] = came_us
+    p.shed_noted += 1
+
+
+# Sum up what was noted, but for the window that went worst: that one may be the machine's fault.
+# When it is the newest, the next one will tell, and nothing is summed up.
+cdef void _sum_work(const plane_state *p, int64_t *took_us, int64_t *came_us) noexcept nogil:
+    cdef uint32_t newest = (p.shed_noted - 1) % SHED_NOTES
+    cdef uint32_t worst = 0
+    cdef uint32_t i
+    took_us[0] = came_us[0] = 0
+    for i in range(min(p.shed_noted, <uint32_t>SHED_NOTES)):
+        took_us[0] += p.shed_took_us[i]
+        came_us[0] += p.shed_came_us[i]
+        if p.shed_came_us[i] - p.shed_took_us[i] < p.shed_came_us[worst] - p.shed_took_us[worst]:
+            worst = i
+    took_us[0] = 0 if worst == newest else took_us[0] - p.shed_took_us[worst]
+    came_us[0] -= p.shed_came_us[worst]
+
+
+# Whether what waits will be gone in time, if it goes on like that.
+cdef inline bint _is_going(int64_t took_us, int64_t came_us, int64_t waited_us) noexcept nogil:
+    return came_us >= took_us + took_us * waited_us // GOING_US
+
+
 # How many of a thousand running slots are too many. While datagrams wait, those that were taken
 # since the last look had come within some time, and took another: so much of the work can be done.
 cdef int64_t _excess(plane_state *p, const load_window *window) noexcept nogil:
     cdef bint lost = window.drops > p.shed_drops
     cdef bint shed_since = p.shed_taken_at_us < p.shed_at_us    # then it was other work
     cdef bint known = window.waited_us >= 0 and p.shed_waited_us >= 0
+    cdef int64_t waited_us = max(window.waited_us, 0)
     cdef int64_t took_us = window.taken_at_us - p.shed_taken_at_us
     cdef int64_t came_us = took_us - (window.waited_us - p.shed_waited_us)
-    cdef int64_t waited_us = max(window.waited_us, 0)
     cdef int64_t kept
     p.shed_drops = window.drops
     p.shed_taken_at_us = window.taken_at_us
     p.shed_waited_us = window.waited_us
     p.shed_windows = 0 if window.emptied else p.shed_windows + 1
+    if window.emptied or shed_since or not known:
+        p.shed_noted = 0
+    elif took_us > 0:
+        _note_work(p, took_us, came_us)
     if shed_since or 1000 * window.busy_us < BUSY_PERMILLE * window.length_us:
         return 0
     if lost:
@@ -224,11 +257,13 @@ cdef int64_t _excess(plane_state *p, const load_window *window) noexcept nogil:
             return 0
         p.shed_windows = 0
         return CREEP_PERMILLE
-    elif p.shed_windows < PATIENT_WINDOWS or took_us <= 0 or came_us >= (
-        took_us + took_us * waited_us // GOING_US
-    ):
+    elif took_us <= 0 or _is_going(took_us, came_us, waited_us):
         return 0
-    kept = 1000 * came_us // took_us * GONE_US // (GONE_US + waited_us)
+    else:
+        _sum_work(p, &took_us, &came_us)
+        if took_us < TREND_US or _is_going(took_us, came_us, waited_us):
+            return 0
+    kept = 1000 * max(came_us, 0) // took_us * GONE_US // (GONE_US + waited_us)
     kept = max(kept * (1000 - SPARE_PERMILLE) // 1000, LEAST_KEPT_PERMILLE)
     return max(1000 - kept, LOST_PERMILLE if lost else 1)
 

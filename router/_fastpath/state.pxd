@@ -34,6 +34,7 @@ cdef enum:
     PENDING_MAX = 256       # opened packets in a list that waits for the fan-out
     STREAM_PENDING_MAX = 64
     CODECS = 64
+    SHED_NOTES = 8          # windows of work that overload is judged by
     LINKS_MAX = 255         # other planes that a plane is linked with
     COPIES_MAX = 7          # of a stream, each on another plane
 
@@ -311,6 +312,11 @@ cdef struct plane_state:
     uint32_t shed_windows       # in a row, in which the socket was never empty
     uint64_t shed_drops         # as the last window had them
     int64_t shed_taken_at_us, shed_waited_us
+    # Of the last windows in a row in which the socket was never empty; each is where its number,
+    # from 0, modulo SHED_NOTES is.
+    int64_t shed_took_us[SHED_NOTES]
+    int64_t shed_came_us[SHED_NOTES]
+    uint32_t shed_noted         # how many there were
     int64_t shed_at_us          # when slots were shed last
     int64_t restore_at_us, restore_wait_us
     int64_t restored_at_us      # 0 when there was overload since
