@@ -2,7 +2,7 @@
 The engine's Python face.
 
 One lock guards everything. The thread holds it for a round: send what is due, look at all sockets
-about once a millisecond; between rounds it sleeps, and lets in whoever waits.
+every few milliseconds; between rounds it sleeps, and lets in whoever waits.
 """
 
 from libc.errno cimport EINVAL, errno
@@ -48,7 +48,6 @@ from benchmarks.engine.state cimport (
     connection as connection_state,
     engine_state,
     inbound,
-    net_address_text,
     net_buffers,
     net_buffers_init,
     net_connect,
@@ -103,10 +102,6 @@ cdef extern from "<unistd.h>" nogil:
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
-cdef extern from "<netinet/in.h>" nogil:
-    enum:
-        INET6_ADDRSTRLEN
-
 cdef enum:
     ONE_BYTE_IDS = 14
     HISTORY_VIDEO = 1024        # packets; a power of two
@@ -127,6 +122,7 @@ cdef class Engine:
     cdef pthread_mutex_t lock
     cdef pthread_t thread_id
     cdef object thread
+    cdef dict remotes           # by connection
     cdef list free_connections
     cdef list free_outbounds
     cdef list free_inbounds
@@ -161,6 +157,7 @@ cdef class Engine:
         e.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if e.epoll_fd < 0 or e.event_fd < 0:
             raise OSError("epoll and eventfd cannot be had")
+        self.remotes = {}
         self.free_connections, self.free_outbounds, self.free_inbounds = [], [], []
 
     def __dealloc__(self):
@@ -258,6 +255,7 @@ cdef class Engine:
                 connection_close(&self.e, index)
                 self.free_connections.append(index)
                 raise
+            self.remotes[index] = (remote[0], remote[1])
             c.cname_length = len(name)
             memcpy(c.cname, <const uint8_t *><const char *>name, <size_t>len(name))
             c.sampled = sampled
@@ -517,16 +515,14 @@ cdef class Engine:
         cdef engine_state *e = &self.e
         cdef queued *slot
         cdef uint64_t unused
-        cdef char host[INET6_ADDRSTRLEN]
         found = []
         self._acquire()
         try:
             read(e.event_fd, &unused, sizeof(unused))
             while e.queue_head != e.queue_tail:
                 slot = &e.queue[e.queue_head & (QUEUE_SLOTS - 1)]
-                port = net_address_text(&slot.source, host)
                 data = (<const char *>&slot.data[0])[:slot.length]
-                found.append((slot.connection, data, ((<bytes>host).decode(), port)))
+                found.append((slot.connection, data, self.remotes[slot.connection]))
                 e.queue_head += 1
         finally:
             pthread_mutex_unlock(&self.lock)

@@ -40,7 +40,6 @@
 typedef struct net_buffers {
     struct mmsghdr headers[NET_BATCH];
     struct iovec parts[NET_BATCH];
-    struct sockaddr_storage sources[NET_BATCH];
     union {
         char bytes[128];
         size_t aligned;
@@ -55,7 +54,6 @@ typedef struct net_message {
     uint32_t seen;    /* bytes of it that are at data */
     uint32_t segment; /* bytes of each datagram but the last */
     int64_t at_ns;    /* CLOCK_REALTIME at which the kernel took it; 0: not told */
-    const struct sockaddr_storage *source;
 } net_message;
 
 static inline int64_t net_clock_ns(clockid_t clock) {
@@ -114,25 +112,12 @@ static inline int net_connect(int fd, const char *host, uint16_t port) {
     return -1;
 }
 
-/* Writes the host as text (INET6_ADDRSTRLEN bytes) and returns the port. */
-static inline int net_address_text(const struct sockaddr_storage *a, char *host) {
-    if (a->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, INET6_ADDRSTRLEN);
-        return ntohs(v6->sin6_port);
-    }
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-    inet_ntop(AF_INET, &v4->sin_addr, host, INET6_ADDRSTRLEN);
-    return ntohs(v4->sin_port);
-}
-
 static inline void net_buffers_init(net_buffers *b) {
     b->size = NET_SLOT;
     for (int i = 0; i < NET_BATCH; i++) {
         b->parts[i] = (struct iovec){b->slots[i], NET_SLOT};
         struct msghdr *header = &b->headers[i].msg_hdr;
         memset(header, 0, sizeof *header);
-        header->msg_name = &b->sources[i];
         header->msg_iov = &b->parts[i];
         header->msg_iovlen = 1;
         header->msg_control = b->control[i].bytes;
@@ -148,10 +133,8 @@ static inline int net_receive(net_buffers *b, int fd, uint32_t size) {
         for (int i = 0; i < NET_BATCH; i++) b->parts[i].iov_len = size;
         b->size = size;
     }
-    for (int i = 0; i < NET_BATCH; i++) {
-        b->headers[i].msg_hdr.msg_namelen = sizeof b->sources[i];
+    for (int i = 0; i < NET_BATCH; i++)
         b->headers[i].msg_hdr.msg_controllen = sizeof b->control[i].bytes;
-    }
     for (int attempt = 0; attempt < 8; attempt++) {
         int count = recvmmsg(fd, b->headers, NET_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
         if (count >= 0) return count;
@@ -167,7 +150,6 @@ static inline void net_read(net_buffers *b, int i, net_message *m) {
     m->length = m->segment = b->headers[i].msg_len;
     m->seen = m->length < b->size ? m->length : b->size;
     m->at_ns = 0;
-    m->source = &b->sources[i];
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
         if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
             int size;

@@ -46,7 +46,6 @@ cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) n
     slot = &e.queue[e.queue_tail & (QUEUE_SLOTS - 1)]
     slot.connection = <int32_t>(c - e.connections)
     slot.length = m.length
-    slot.source = m.source[0]
     memcpy(slot.data, m.data, m.length)
     e.queue_tail += 1
     write(e.event_fd, &one, sizeof(one))

@@ -16,9 +16,6 @@ cdef extern from "net.h" nogil:
         NET_BATCH
         NET_SLOT
 
-    struct sockaddr_storage:
-        pass
-
     struct net_buffers:
         pass
 
@@ -28,7 +25,6 @@ cdef extern from "net.h" nogil:
         uint32_t seen
         uint32_t segment
         int64_t at_ns
-        const sockaddr_storage *source
 
     int64_t net_monotonic_us()
     int64_t net_realtime_ns()
@@ -37,7 +33,6 @@ cdef extern from "net.h" nogil:
     void net_prepare(int fd)
     uint64_t net_drops(int fd)
     int net_connect(int fd, const char *host, uint16_t port)
-    int net_address_text(const sockaddr_storage *a, char *host)
     void net_buffers_init(net_buffers *b)
     int net_receive(net_buffers *b, int fd, uint32_t size)
     void net_read(net_buffers *b, int i, net_message *m)
@@ -194,7 +189,6 @@ cdef struct connection:
 cdef struct queued:
     int32_t connection
     uint32_t length
-    sockaddr_storage source
     uint8_t data[QUEUE_BYTES]
 
 cdef struct engine_state:
