@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.engine import Totals, VideoPattern
+from benchmarks.engine import VideoPattern
 from benchmarks.load import (
     ClientConfig,
     Peer,
@@ -43,6 +43,8 @@ class Turn:
 
     cpu_ns: int
     """Of the whole server."""
+    generator_ns: int
+    """Of the engine."""
     sent: int
     """Packets that publishers sent."""
     received: int
@@ -52,8 +54,13 @@ class Turn:
 
     @property
     def ns_per_packet(self) -> float:
-        """CPU time per packet that arrived."""
+        """CPU time of the server per packet that arrived."""
         return self.cpu_ns / self.received
+
+    @property
+    def generator_ns_per_packet(self) -> float:
+        """CPU time of the engine per packet that it sent or received."""
+        return self.generator_ns / (self.sent + self.received)
 
 
 class Side:
@@ -160,7 +167,8 @@ class Side:
 
         :raises ServerFailed: when the server is gone, or lets nothing through.
         """
-        cpu, totals = self._cpu_time(), self.engine.totals()
+        cpu, generator = self._cpu_time(), self.engine.cpu_ns()
+        totals = self.engine.totals()
         self._set_pattern(pattern)
         try:
             await asyncio.sleep(seconds)
@@ -168,7 +176,14 @@ class Side:
             self._set_pattern(PAUSED)
         await asyncio.sleep(DRAIN_SECONDS)
         used = self._cpu_time().since(cpu)
-        turn = _turn(used.process, self.engine.totals().since(totals), self._subscribers)
+        found = self.engine.totals().since(totals)
+        turn = Turn(
+            cpu_ns=used.process,
+            generator_ns=self.engine.cpu_ns() - generator,
+            sent=found.sent,
+            received=found.received,
+            expected=found.sent * self._subscribers,
+        )
         if not turn.received:
             raise ServerFailed("nothing arrives any more")
         self.turns.append(turn)
@@ -231,7 +246,3 @@ async def _connected(peer: Peer) -> None:
         raise ServerFailed(f"no connection within {CONNECT_SECONDS:.0f} s") from None
     except PeerFailed as error:
         raise ServerFailed(f"a client cannot connect: {error}") from None
-
-
-def _turn(cpu_ns: int, totals: Totals, subscribers: int) -> Turn:
-    return Turn(cpu_ns, totals.sent, totals.received, totals.sent * subscribers)

@@ -148,6 +148,10 @@ def _result(
         for name, found in totals.items()
         if found["loss"] > LOSS_WORTH_A_NOTE
     ]
+    generator = {
+        name: statistics.median(turn.generator_ns_per_packet for turn in side.turns)
+        for name, side in sides.items()
+    }
     names = tuple(samples)
     return Result(
         scenario=NAME,
@@ -157,6 +161,7 @@ def _result(
             ("min", *(min(found) for found in samples.values())),
             ("max", *(max(found) for found in samples.values())),
             (f"{parlour.NAME} is", *(medians[parlour.NAME] / found for found in medians.values())),
+            ("ns, generator", *(generator.get(name) for name in names)),
             ("packets received", *(_of(totals, name, "received") for name in names)),
             ("lost, of those to receive", *(_of(totals, name, "lost") for name in names)),
             ("latency ms, p50", *(_of(latency, name, "p50") for name in names)),
@@ -171,6 +176,7 @@ def _result(
             "bitrate_bps": arguments.bitrate,
             "frames_per_second": arguments.frames_per_second,
             "ns_per_forwarded_packet": medians,
+            "generator_ns_per_packet": generator,
             "ratio_to_peer": ratio,
             "packets": totals,
             "loss": {name: found["loss"] for name, found in totals.items()},

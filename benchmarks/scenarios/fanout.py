@@ -85,7 +85,7 @@ def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
 async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
     publishers = arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
     processors = last_processors(arguments.media_threads) if arguments.pin else ()
-    plane, process, limits = [], [], []
+    plane, process, generator, limits = [], [], [], []
     progress.say("starting the server")
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
@@ -130,6 +130,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             found = await session.run(1.0, rate)
             plane.append(found.plane_ns)
             process.append(found.process_ns)
+            generator.append(found.generator_ns)
             if reference is not None:
                 limits.append(await reference.run(1.0, rate))
     progress.clear()
@@ -154,6 +155,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
         rows=[
             ("ns per forwarded packet, plane", median, min(plane), max(plane)),
             ("ns, whole process", statistics.median(process), min(process), max(process)),
+            ("ns, generator", statistics.median(generator), min(generator), max(generator)),
             *([("ns, limit", limit_ns, min(limits), max(limits))] if limits else []),
             ("ratio to the limit", ratio, None, None),
             ("forwarded packets per CPU second", round(1e9 / median), None, None),
@@ -176,6 +178,7 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
             "ns_per_forwarded_packet": median,
             "forwarded_packets_per_cpu_second": 1e9 / median,
             "process_ns_per_forwarded_packet": statistics.median(process),
+            "generator_ns_per_forwarded_packet": statistics.median(generator),
             "limit_ns_per_forwarded_packet": limit_ns,
             "ratio_to_limit": ratio,
             "latency_ms": latency,

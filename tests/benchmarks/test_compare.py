@@ -35,6 +35,7 @@ def check_side(found: dict[str, Any], name: str, suite: str) -> None:
     assert packets["received"] == 2 * packets["sent"]
     assert found["loss"][name] == 0
     assert found["ns_per_forwarded_packet"][name] > 0
+    assert found["generator_ns_per_packet"][name] > 0
     assert 0 < found["latency_ms"][name]["p50"] <= found["latency_ms"][name]["p99"]
     assert found["suites"][name] == [suite]
 
