@@ -36,13 +36,20 @@ NAME = "rooms"
 HELP = "highest sustainable load of several rooms, and latency at shares of it"
 
 MAX_LOSS = 0.001
+LOWEST_RATE = 1.0
+"""Frames a second, below which nothing is tried."""
 SHARES = (0.5, 0.9, 0.95)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_room_arguments(parser, rooms=10, publishers=2, subscribers=10)
-    parser.add_argument("--start", type=float, default=100.0, help="frames a second to begin with")
+    parser.add_argument(
+        "--start",
+        type=float,
+        default=100.0,
+        help="frames a second to begin with; when they are too many, fewer are tried",
+    )
     parser.add_argument("--factor", type=float, default=1.4, help="from one rate to the next")
     parser.add_argument("--highest", type=float, default=5000.0, help="rate to end with")
     parser.add_argument("--latency-ms", type=float, default=20.0, help="bound of the p99")
@@ -94,17 +101,14 @@ class _Runner:
         return await self._session.measure(video, AUDIO, seconds or self._arguments.seconds)
 
     async def all(self) -> Result:
-        rate, best_rate, best = self._arguments.start, 0.0, None
+        best_rate, best = await self._first()
+        rate = best_rate * self._arguments.factor
         while rate <= self._arguments.highest:
             found = await self._carries(rate)
             if found is None:
                 break
             best_rate, best = rate, found
             rate *= self._arguments.factor
-        if best is None:
-            raise SystemExit(
-                f"not even {rate:.0f} frames a second are carried: try a lower --start"
-            )
         between = (best_rate + rate) / 2
         if between < self._arguments.highest and (found := await self._carries(between)):
             best_rate, best = between, found
@@ -113,6 +117,18 @@ class _Runner:
             shares[share] = await self._best_of(f"{share:.0%} of the highest", share * best_rate)
         self._progress.clear()
         return _result(best_rate, best, shares, self._rows, self._arguments)
+
+    async def _first(self) -> tuple[float, Measured]:
+        """Return the first rate that is carried, from --start downwards, and its run."""
+        rate = self._arguments.start
+        while (found := await self._carries(rate)) is None:
+            if rate < LOWEST_RATE:
+                raise SystemExit(
+                    f"not even {rate:.2g} frames a second are carried within "
+                    f"{self._arguments.latency_ms:g} ms"
+                )
+            rate /= self._arguments.factor
+        return rate, found
 
     async def _carries(self, rate: float) -> Measured | None:
         """Return a run that was good enough, or None."""

@@ -35,3 +35,12 @@ def test_repeats_with_two_plane_threads_measure_one_rate(tmp_path: Path) -> None
     result = json.loads(path.read_text())
     assert len(result["samples"]["plane"]) == 2
     assert all(found["received"] == found["expected"] > 0 for found in result["runs"])
+
+
+def test_lower_rates_are_tried_before_it_gives_up() -> None:
+    command = [*COMMAND, "--start", "10", "--factor", "4", "--attempts", "1"]
+    found = subprocess.run(
+        [*command, "--latency-ms", "0.0001"], timeout=120, cwd=CHECKOUT, capture_output=True
+    )
+    assert found.returncode == 1
+    assert b"not even 0.62 frames a second are carried within 0.0001 ms" in found.stderr
