@@ -22,4 +22,5 @@ def test_what_is_lost_is_repaired_and_requests_are_answered(tmp_path: Path) -> N
     assert loss["received"] >= 0.9 * loss["expected"] - 50
     # 4 subscribers x 20 requests.
     assert stun["stun_answered"] >= 20
-    assert stun["stun_answered"] <= stun["stun_sent"]
+    # An answer to what each participant had asked when the window began may be counted within it.
+    assert stun["stun_answered"] <= stun["stun_sent"] + 5
