@@ -175,3 +175,17 @@ class Latency:
                 upper_us = (bucket - octave * self._steps + 1) << octave
                 return min(upper_us / 1000, self.max_ms)
         return self.max_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFrame:
+    """The numbers by which a frame of a burst went out."""
+
+    at_ns: int
+    """Wall-clock time."""
+    sequence_number: int
+    """Of its first packet."""
+    timestamp: int
+    picture_id: int
+    """Of 15 bits."""
+    packets: int

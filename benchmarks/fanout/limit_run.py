@@ -11,7 +11,6 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 
 from benchmarks import limit
-from benchmarks.load.bursts import FrameSender
 from benchmarks.network import Link
 from benchmarks.processes import DIES_WITH_US, cpu_time
 from benchmarks.server import free_port
@@ -22,7 +21,7 @@ from router.srtp import AEAD_AES_128_GCM
 from .drop import sinks
 from .pace import pace
 from .quiet import QuietReader
-from .sampled import Continuity, WrongPacket, arrival, prepare
+from .sampled import Continuity, WrongPacket
 
 DRAIN_SECONDS = 0.05
 
@@ -44,12 +43,13 @@ class LimitRun:
         suite: str,
         processors: Sequence[int] = (),
     ) -> None:
+        from benchmarks.engine import Capture, FrameSender
+
         first_port = free_port(socket.SOCK_DGRAM, subscribers)
         self._suite = suite
-        self._waiting: list[tuple[bytes, float]] = []
         self._receiving = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._receiving.setblocking(False)
-        prepare(self._receiving)
+        self._capture = Capture(self._receiving)
         self._receiving.bind((link.ours, first_port))
         if link.is_loopback:
             self._sinks = sinks(first_port + 1, subscribers - 1)
@@ -115,38 +115,28 @@ class LimitRun:
         :raises WrongPacket: when what the first subscriber got is not right.
         """
         before, spent = self._counts(), cpu_time(self._process.pid)
-        senders = [sender.send for sender in self._senders]
         reader = QuietReader()
-        reader.add(self._receiving, self._read)
+        reader.add(self._receiving, self._capture.read)
         try:
-            await pace(senders, seconds=seconds, rate=rate)
+            await pace(self._senders, seconds=seconds, rate=rate)
             await asyncio.sleep(DRAIN_SECONDS)
         finally:
             reader.close()
         after, used = self._counts(), cpu_time(self._process.pid).since(spent)
-        self._read()
+        self._capture.read()
         self._check()
         _, forwarded, _, bad, refused = (a - b for a, b in zip(after, before, strict=True))
         if bad or refused or not forwarded:
             raise RuntimeError(f"the limit went wrong: {after}")
         return used.process / forwarded
 
-    def _read(self) -> None:
-        while True:
-            try:
-                data, control, _, _ = self._receiving.recvmsg(2048, 64)
-            except BlockingIOError:
-                return
-            self._waiting.append((data, arrival(control)))
-
     def _check(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for data, at in waiting:
+        for data, at_ns in self._capture.take():
             try:
                 packet = parse_packet(limit.open_first_subscribers(data, self._suite))
             except InvalidTag:
                 raise WrongPacket("a packet of the limit does not authenticate") from None
-            self.continuity.take(packet, at)
+            self.continuity.take(packet, at_ns)
 
     def _counts(self) -> list[int]:
         return [int(word) for word in self._ask("\n").split()]

@@ -1,35 +1,27 @@
 """Frames of several publishers, evenly spread in time."""
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-_BURST_AFTER = 0.05
-"""Seconds of delay from which the schedule starts anew rather than catching up."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.engine import FrameSender
 
 
-async def pace(senders: Sequence[Callable[[], None]], *, seconds: float, rate: float) -> None:
-    """Call each sender ``rate`` times a second, in turn, for a time, in a thread of its own."""
-    stopped = threading.Event()
+async def pace(senders: "Sequence[FrameSender]", *, seconds: float, rate: float) -> None:
+    """
+    Send ``rate`` frames a second of each, in turn, for a time, on a thread of its own.
+
+    :raises RuntimeError: when the kernel did not take all of them.
+    """
+    from benchmarks.engine import Pace
+
+    refused = sum(sender.refused for sender in senders)
+    running = Pace()
     try:
-        await asyncio.to_thread(_pace, senders, seconds, rate, stopped)
+        await asyncio.to_thread(running.run, senders, seconds=seconds, rate=rate)
     finally:
-        stopped.set()
-
-
-def _pace(
-    senders: Sequence[Callable[[], None]], seconds: float, rate: float, stopped: threading.Event
-) -> None:
-    step = 1 / (rate * len(senders))
-    due = started = time.monotonic()
-    index = 0
-    while due < started + seconds and not stopped.is_set():
-        now = time.monotonic()
-        if now < due:
-            time.sleep(due - now)
-        elif now - due > _BURST_AFTER:
-            due = now
-        senders[index % len(senders)]()
-        index += 1
-        due += step
+        running.stop()
+    if refused := sum(sender.refused for sender in senders) - refused:
+        raise RuntimeError(f"{refused} packets could not be sent")

@@ -5,7 +5,7 @@ import select
 import socket
 from collections.abc import Callable
 
-INTERVAL = 0.004
+INTERVAL = 0.01
 """Seconds."""
 
 
@@ -19,10 +19,10 @@ class QuietReader:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._readers: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], object]] = {}
         self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._fire)
 
-    def add(self, receiving: socket.socket, reader: Callable[[], None]) -> None:
+    def add(self, receiving: socket.socket, reader: Callable[[], object]) -> None:
         """Call ``reader`` when there is something to read; nothing else may watch the socket."""
         self._readers[receiving.fileno()] = reader
         self._epoll.register(receiving, select.EPOLLIN)

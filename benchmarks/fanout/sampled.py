@@ -1,27 +1,18 @@
 """The one subscriber whose media is not dropped: opens every packet and compares it."""
 
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from benchmarks.load.bursts import (
-    MARK_AT,
-    Arrivals,
-    FrameSender,
-    SentFrame,
-    frame_payload,
-    read_mark,
-)
+from benchmarks.engine import SentFrame
+from benchmarks.load.bursts import MARK_AT, frame_payload, read_mark
 from benchmarks.load.peer import Peer
 from router.rtp import RtpPacket, parse_packet
 from router.sdp.config import TRANSPORT_WIDE_CC_EXTENSION
 
-SO_RCVBUFFORCE = 33
-SO_TIMESTAMPNS = 35
-_TIMESPEC = struct.Struct("ll")
-_PER_WAKE = 64
-_RECEIVE_BUFFER = 1 << 24
+if TYPE_CHECKING:
+    from benchmarks.engine import FrameSender
+
 _HALF = 0x8000
 
 
@@ -50,7 +41,7 @@ class Continuity:
     :param transport_cc_id: Of the header extension element.
     """
 
-    def __init__(self, senders: Mapping[int, FrameSender], transport_cc_id: int) -> None:
+    def __init__(self, senders: "Mapping[int, FrameSender]", transport_cc_id: int) -> None:
         self.packets = 0
         """Since the start or :meth:`forget`; likewise the others."""
         self.latencies_ms: list[float] = []
@@ -77,11 +68,11 @@ class Continuity:
         self.packets = 0
         self.latencies_ms.clear()
 
-    def take(self, rtp: RtpPacket, at: float) -> None:
+    def take(self, rtp: RtpPacket, at_ns: int) -> None:
         """
         Take an opened packet.
 
-        :param at: Wall-clock time of its arrival.
+        :param at_ns: Wall-clock time of its arrival.
         :raises WrongPacket: saying what is wrong with it.
         """
         mark = read_mark(rtp.payload)
@@ -89,7 +80,7 @@ class Continuity:
             raise WrongPacket(f"a packet of SSRC {rtp.ssrc} is nobody's: {rtp.payload[:24].hex()}")
         publisher, frame, index = mark
         name = f"packet {index} of frame {frame} of publisher {publisher}"
-        sent = self._senders[publisher].sent.get(frame) if publisher in self._senders else None
+        sent = self._senders[publisher].sent(frame) if publisher in self._senders else None
         if sent is None:
             raise WrongPacket(f"{name} was not sent lately")
         expected = frame_payload(publisher, frame, index, len(rtp.payload) - MARK_AT)
@@ -100,7 +91,7 @@ class Continuity:
         self._missing += self._compare(rtp, sent, (frame, index), name)
         self._count_transport_wide(rtp, name)
         self.packets += 1
-        self.latencies_ms.append((at - sent.at) * 1e3)
+        self.latencies_ms.append((at_ns - sent.at_ns) / 1e6)
 
     def _compare(self, rtp: RtpPacket, sent: SentFrame, place: tuple[int, int], name: str) -> int:
         """Return how many packets of the stream are missing before this one."""
@@ -138,7 +129,7 @@ class Continuity:
     def _sent_between(self, rtp: RtpPacket, place: tuple[int, int], until: int, name: str) -> int:
         """Return how many packets of a publisher there are from a place to a sequence number."""
         sender = self._senders[int.from_bytes(rtp.payload[MARK_AT + 4 : MARK_AT + 8], "big")]
-        first = sender.sent.get(place[0])
+        first = sender.sent(place[0])
         if first is None:
             raise WrongPacket(f"{name} comes after frame {place[0]}, long ago")
         return (until - first.sequence_number - place[1]) & 0xFFFF
@@ -165,14 +156,16 @@ class SampledReceiver:
     """
 
     def __init__(
-        self, peer: Peer, senders: Mapping[int, FrameSender], streams: Mapping[int, int]
+        self, peer: Peer, senders: "Mapping[int, FrameSender]", streams: Mapping[int, int]
     ) -> None:
+        from benchmarks.engine import Capture
+
+        path = peer.core.ice.selected_path
+        assert path is not None
         self.continuity = Continuity(senders, _transport_cc_id(peer))
-        self.arrivals = Arrivals()
-        self._peer = peer
-        self._publishers = {ssrc.to_bytes(4, "big"): number for number, ssrc in streams.items()}
-        self._waiting: list[tuple[bytes, float]] = []
-        prepare(peer.socket)
+        self._peer, self._server = peer, path[1]
+        self._publishers = {ssrc: publisher for publisher, ssrc in streams.items()}
+        self._capture = Capture(peer.socket)
 
     def check(self) -> None:
         """
@@ -181,28 +174,24 @@ class SampledReceiver:
         :raises WrongPacket: for the first one that is not right.
         """
         assert self._peer.core.srtp is not None
-        waiting, self._waiting = self._waiting, []
-        for data, at in waiting:
+        for data, at_ns in self._capture.take():
             packet = self._peer.core.srtp.unprotect(data)
             if packet is None:
                 raise WrongPacket(f"a packet does not authenticate: {data[:12].hex()}")
-            self.continuity.take(parse_packet(packet), at)
+            self.continuity.take(parse_packet(packet), at_ns)
 
     def read(self) -> None:
         """Take what is there."""
-        for _ in range(_PER_WAKE):
-            try:
-                data, control, _, source = self._peer.socket.recvmsg(2048, 64)
-            except BlockingIOError:
-                return
-            if data[0] >> 6 != 2 or 192 <= data[1] <= 223:
-                self._peer.receive(data, source)
-                continue
-            at = arrival(control)
-            self._waiting.append((data, at))
-            publisher = self._publishers.get(data[8:12])
-            if publisher is not None:
-                self.arrivals.add(publisher, at)
+        for data in self._capture.read():
+            self._peer.receive(data, self._server)
+
+    def arrivals(self) -> tuple[dict[int, int], list[int]]:
+        """
+        Return what came since the last time: packets of each publisher, and when, in units of
+        250 us.
+        """
+        packets, ticks = self._capture.arrivals()
+        return {self._publishers[ssrc]: count for ssrc, count in packets.items()}, ticks
 
 
 def _transport_cc_id(peer: Peer) -> int:
@@ -211,21 +200,3 @@ def _transport_cc_id(peer: Peer) -> int:
         for section in peer.core.descriptions.sections
         if section.remote_ssrcs
     )
-
-
-def prepare(receiving: socket.socket) -> None:
-    """Let the kernel say when each datagram came, and keep many."""
-    receiving.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    try:
-        receiving.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-    except PermissionError:
-        receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-
-
-def arrival(control: list[tuple[int, int, bytes]]) -> float:
-    """Return the wall-clock time that came with a datagram. :raises WrongPacket: without one."""
-    for level, kind, data in control:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return float(seconds + nanoseconds / 1e9)
-    raise WrongPacket("the kernel gave no time of arrival")

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
@@ -21,11 +21,9 @@ from benchmarks.load import (
 )
 from benchmarks.load.bursts import (
     FEEDBACK_PACKETS,
-    Arrivals,
     BurstPublisher,
     DroppedReceiver,
     FeedbackBody,
-    FrameSender,
 )
 from benchmarks.load.description import Section
 from benchmarks.network import Link
@@ -38,6 +36,9 @@ from .drop import drop_media
 from .pace import pace
 from .quiet import QuietReader
 from .sampled import Continuity, SampledReceiver
+
+if TYPE_CHECKING:
+    from benchmarks.engine import FrameSender
 
 JOINS_AT_ONCE = 8
 SETUP_VIDEO = VideoSettings(bitrate_bps=8_000, frames_per_second=2)
@@ -56,7 +57,7 @@ class Spent:
     plane_ns: float
     process_ns: float
     generator_ns: float
-    """Of this process."""
+    """Of this process, which sends, receives and reports."""
     forwarded: int
 
 
@@ -70,16 +71,15 @@ class Audience:
 
     def report(self) -> None:
         """Report for all of them what the sampled one received."""
-        arrivals, self.sampled.arrivals = self.sampled.arrivals, Arrivals()
-        if not arrivals.ticks:
+        packets, ticks = self.sampled.arrivals()
+        if not ticks:
             return
-        ticks = arrivals.ticks
         bodies = [
             FeedbackBody(ticks[start : start + FEEDBACK_PACKETS])
             for start in range(0, len(ticks), FEEDBACK_PACKETS)
         ]
         for receiver in self.dropped:
-            receiver.report(arrivals, bodies)
+            receiver.report(packets, bodies)
 
 
 class FanoutSession:
@@ -145,7 +145,7 @@ class FanoutSession:
         before, spent = await self._forwarded(), cpu_time(self._server.pid)
         generator = time.process_time_ns()
         feedback = asyncio.create_task(self._feed_back())
-        senders = [publisher.send for publisher in self._publishers]
+        senders = [publisher.sender for publisher in self._publishers]
         try:
             await pace(senders, seconds=seconds, rate=rate)
             await asyncio.sleep(DRAIN_SECONDS)
@@ -171,6 +171,8 @@ class FanoutSession:
             self._report()
 
     def _report(self) -> None:
+        for publisher in self._publishers:
+            publisher.follow()
         for audience in self._audiences:
             audience.report()
 
@@ -182,7 +184,7 @@ class _Joined:
     clients: list[RspClient]
     streams: list[dict[int, int]]
     """Of each client: SSRC by publisher."""
-    senders: dict[int, FrameSender] = field(default_factory=dict)
+    senders: "dict[int, FrameSender]" = field(default_factory=dict)
     """By publisher."""
 
 

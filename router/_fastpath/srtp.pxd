@@ -89,3 +89,8 @@ cdef int srtcp_seal(
 cdef int srtcp_open(
     const srtp_session *session, uint8_t *packet, int length, uint32_t *index
 ) noexcept nogil
+
+
+# The Python face of one direction's keys, for tests, tools and load generators.
+cdef class SrtpSession:
+    cdef srtp_session *session      # owned; 64-byte aligned

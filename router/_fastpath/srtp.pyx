@@ -501,8 +501,6 @@ cdef int rtp_header_length(const uint8_t *packet, Py_ssize_t length) except -1:
 
 
 cdef class SrtpSession:
-    cdef srtp_session *session      # owned; 64-byte aligned
-
     def __cinit__(self, int profile, bytes key not None, bytes salt not None):
         check_lengths(profile, key, salt)
         self.session = <srtp_session *>aligned_alloc(64, sizeof(srtp_session))

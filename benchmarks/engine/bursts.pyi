@@ -1,0 +1,87 @@
+"""Frames in bulk at an even pace, and all that comes to one socket: for measuring a fan-out."""
+
+import socket
+from collections.abc import Sequence
+from typing import final
+
+from router._fastpath.srtp import SrtpSession
+
+from .figures import SentFrame
+
+@final
+class FrameSender:
+    """
+    Sends frames of VP8: 4 to 14 full packets and a shorter last one, as one message to the kernel.
+
+    Payloads are those of :func:`benchmarks.load.bursts.frame_payload`. The first frame is a key
+    frame.
+
+    :param socket: Gets connected to ``remote``.
+    :param session: Keys of AEAD_AES_128_GCM; other ones raise ValueError.
+    :param transport_cc_id: 1..14, of the header extension element.
+    :param sequence_number: Of the first packet; likewise the others.
+    :param wraps: Whether rollovers count, as SRTP wants it.
+    """
+
+    def __new__(
+        cls,
+        socket: socket.socket,
+        remote: tuple[str, int],
+        session: SrtpSession,
+        *,
+        publisher: int,
+        ssrc: int,
+        payload_type: int,
+        transport_cc_id: int,
+        sequence_number: int = 0,
+        timestamp: int = 0,
+        picture_id: int = 0,
+        wraps: bool = True,
+    ) -> FrameSender: ...
+    transport_cc: int
+    """Transport-wide number of the next packet."""
+    @property
+    def publisher(self) -> int: ...
+    @property
+    def frames(self) -> int:
+        """Sent so far; likewise ``packets``."""
+    @property
+    def packets(self) -> int: ...
+    @property
+    def refused(self) -> int:
+        """Packets that the kernel did not take."""
+    @property
+    def timestamp(self) -> int:
+        """Of the last frame."""
+    def send(self) -> None:
+        """Send a frame."""
+    def want_key_frame(self) -> None:
+        """Make the next frame a key frame."""
+    def sent(self, frame: int) -> SentFrame | None:
+        """Return what a frame was sent as; None for those that were not, or over 2,048 ago."""
+
+@final
+class Pace:
+    """Frames of several senders, evenly spread in time."""
+
+    def __new__(cls) -> Pace: ...
+    def run(self, senders: Sequence[FrameSender], *, seconds: float, rate: float) -> None:
+        """
+        Send ``rate`` frames a second of each, in turn, for a time, without the GIL.
+
+        When 50 ms late, the schedule starts anew rather than catching up.
+        """
+    def stop(self) -> None:
+        """Let :meth:`run` end, from another thread."""
+
+@final
+class Capture:
+    """Takes all that comes to a socket and keeps what is RTP."""
+
+    def __new__(cls, socket: socket.socket) -> Capture: ...
+    def read(self) -> list[bytes]:
+        """Take what is there; return what is not RTP."""
+    def arrivals(self) -> tuple[dict[int, int], list[int]]:
+        """Return packets by SSRC and times of arrival in units of 250 us, since the last call."""
+    def take(self) -> list[tuple[bytes, int]]:
+        """Return RTP packets and the wall-clock ns of their arrival, and forget them."""
