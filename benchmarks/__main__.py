@@ -48,6 +48,8 @@ def main() -> None:
         print("\nstopped", file=sys.stderr)
         raise SystemExit(STOPPED) from None
     show(result, json_file=arguments.json, plot_file=arguments.plot)
+    if not result.is_whole:
+        raise SystemExit(STOPPED)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ It executes the command in its own place. Start it from the main thread.
 """
 PLANE = "plane-"
 """Names of the data plane's threads begin so."""
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_PERIOD_US = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,34 @@ def resident_bytes(pid: int) -> int:
     """Return the resident set of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def held_to(pid: int, processors: float) -> Iterator[None]:
+    """
+    Give a process no more CPU time than that of so many processors: a control group of its own.
+
+    :raises OSError: without the rights to make one.
+    """
+    first_version = _CONTROL_GROUPS / "cpu"
+    parent = first_version if first_version.is_dir() else _CONTROL_GROUPS
+    group = parent / f"parlour-benchmark-{os.getpid()}"
+    group.mkdir()
+    try:
+        quota_us = round(processors * _PERIOD_US)
+        if parent == first_version:
+            (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+            (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+        else:
+            (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
+        (group / "cgroup.procs").write_text(str(pid))
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                (parent / "cgroup.procs").write_text(str(pid))
+    finally:
+        group.rmdir()
 
 
 @contextmanager

@@ -40,6 +40,8 @@ class Result:
     """Sentences that belong under the table."""
     markdown: bool = False
     """How the table is written."""
+    is_whole: bool = True
+    """False where the run was stopped before its end."""
 
 
 class Progress:

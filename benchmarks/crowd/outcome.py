@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -39,7 +39,9 @@ class Outcome:
 
     def as_message(self) -> dict[str, Any]:
         """Return what JSON can carry."""
-        return asdict(self)
+        # asdict would make another counter, of pairs.
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return found | {"failed": dict(self.failed)}
 
     @classmethod
     def from_messages(cls, messages: Iterable[dict[str, Any]]) -> "Outcome":

@@ -3,7 +3,8 @@ Every scenario in turns: medians for whoever sizes a deployment or compares two 
 
 Each runs in a process of its own and with its defaults, but for shorter times: a round takes about
 nine minutes. What cannot run here (root, Janus) is named under the table and left out of it. The
-table is Markdown; --json holds the complete results of all runs.
+table is Markdown; --json holds the complete results of all runs. What was found until then is shown
+and written when the run is stopped, too.
 """
 
 import argparse
@@ -156,8 +157,11 @@ def steps() -> list[Step]:
                 Figure("joins/s on this machine", ("joins_per_second",)),
                 Figure("joins per CPU second of the server", ("joins_per_server_cpu_second",)),
                 Figure("p99 at 70 %, ms", ("latency_ms_at_70_percent", "p99")),
-                Figure("goodput at three times the load", ("overload_goodput_share",)),
             ),
+        ),
+        Step(
+            ("joins", "--seconds", "5", "--start", "50", "--server-cpu", "0.4"),
+            (Figure("goodput at three times the load", ("overload_goodput_share",)),),
         ),
         Step(
             ("rest", "--seconds", "10"),
@@ -198,17 +202,24 @@ def run(arguments: argparse.Namespace) -> Result:
         raise SystemExit(f"no command line has {arguments.only!r} in it")
     progress = Progress(NAME)
     notes: dict[str, str] = {}
-    for number in range(arguments.runs):
-        for step in wanted:
-            if step.name in notes:
-                continue
-            progress.warn(f"round {number + 1} of {arguments.runs}: {step.name}")
-            started = time.monotonic()
-            try:
-                step.results.append(result_of(step.options))
-            except RuntimeError as error:
-                notes[step.name] = f"`{step.name}` failed: {error}"
-            step.seconds.append(time.monotonic() - started)
+    place = ""
+    try:
+        for number in range(arguments.runs):
+            for step in wanted:
+                if step.name in notes:
+                    continue
+                place = f"round {number + 1} of {arguments.runs}: {step.name}"
+                progress.warn(place)
+                started = time.monotonic()
+                try:
+                    step.results.append(result_of(step.options))
+                except RuntimeError as error:
+                    notes[step.name] = f"`{step.name}` failed: {error}"
+                step.seconds.append(time.monotonic() - started)
+    except KeyboardInterrupt:
+        if not any(step.results for step in wanted):
+            raise
+        return _result(wanted, (*notes.values(), f"Stopped in {place}."), is_whole=False)
     return _result(wanted, tuple(notes.values()))
 
 
@@ -240,7 +251,7 @@ def _samples(wanted: Sequence[Step]) -> Iterator[tuple[str, Figure, list[float]]
                 yield step.name, figure, values
 
 
-def _result(wanted: Sequence[Step], notes: tuple[str, ...]) -> Result:
+def _result(wanted: Sequence[Step], notes: tuple[str, ...], *, is_whole: bool = True) -> Result:
     found = list(_samples(wanted))
     return Result(
         scenario=NAME,
@@ -261,4 +272,5 @@ def _result(wanted: Sequence[Step], notes: tuple[str, ...]) -> Result:
         unit="share of the median",
         notes=notes,
         markdown=True,
+        is_whole=is_whole,
     )

@@ -11,19 +11,20 @@ away goes, and does not try again.
 The clients are in processes of their own, below the server in priority. They cost about as much as
 the server, so on few processors they are the limit in joins a second: "server CPU" says how busy
 the server was, and ms of CPU for each join is what can be compared. What a server does with more
-than it can shows only where it is the limit: --server-prefix can give it less of a processor.
+than it can shows only where it is the limit: --server-cpu gives it less of a processor.
 """
 
 import argparse
 import asyncio
 import shlex
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
 
 from benchmarks.crowd import Crowd, CrowdConfig, Outcome
 from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS, speaking_rooms
-from benchmarks.processes import cpu_time
+from benchmarks.processes import cpu_time, held_to
 from benchmarks.report import Progress, Result, quantile
 from benchmarks.server import ServerProcess, running_server
 
@@ -35,7 +36,7 @@ ENOUGH = 0.9
 STEADY = 0.7
 OVERLOAD = 3.0
 SATURATED = 0.85
-"""Processors from which the server is the limit."""
+"""Share of what the server can have from which it is the limit: a processor, or less if held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hold", type=float, default=0.5, help="seconds until who joined leaves")
     parser.add_argument("--workers", type=int, default=2, help="processes of clients")
     parser.add_argument(
+        "--server-cpu",
+        type=float,
+        metavar="C",
+        help="hold the server to the CPU time of so many processors (a control group, root), so "
+        "that the clients can offer three times its load on a small machine: 0.4 on two processors",
+    )
+    parser.add_argument(
         "--server-prefix",
         default="",
         metavar="COMMAND",
-        help="what to run the server with, to make it the limit; it executes what follows it, "
-        "such as 'systemd-run --scope -p CPUQuota=40%%'",
+        help="what to run the server with; it executes what follows it, such as 'taskset -c 1'",
     )
     parser.add_argument(
         "--only-rate",
@@ -146,7 +153,10 @@ async def _run(arguments: argparse.Namespace) -> Result:
         aiohttp.ClientSession(connector=connector) as http,
         speaking_rooms(server, http, names),
         Crowd.running(server, config) as crowd,
+        AsyncExitStack() as stack,
     ):
+        if arguments.server_cpu:
+            stack.enter_context(held_to(server.pid, arguments.server_cpu))
         runner = _Runner(server, crowd, arguments, progress)
         await runner.step("warm-up", arguments.only_rate or arguments.start, 1.0)
         if arguments.only_rate:
@@ -196,7 +206,8 @@ def _result(steps: list[Step], arguments: argparse.Namespace) -> Result:
     steady, overload = by_name.get("70 %"), by_name.get("three times")
     cpu_ms = (steady or best).cpu_ms
     notes = [f"{1000 / cpu_ms:.0f} joins a second and core of the server at {cpu_ms:.2f} ms each."]
-    server_is_limit = max(step.server_load for step in steps) >= SATURATED
+    most = min(1.0, arguments.server_cpu or 1.0)
+    server_is_limit = max(step.server_load for step in steps) >= SATURATED * most
     if not server_is_limit:
         notes.append("The server was never busy: joins a second are the clients' limit.")
     share = None
@@ -224,6 +235,7 @@ def _result(steps: list[Step], arguments: argparse.Namespace) -> Result:
         figures={
             "rooms": arguments.rooms,
             "workers": arguments.workers,
+            "server_cpu": arguments.server_cpu,
             "joins_per_second": best.outcome.goodput,
             "server_cpu_ms_per_join": cpu_ms,
             "joins_per_server_cpu_second": 1000 / cpu_ms,

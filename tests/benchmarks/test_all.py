@@ -1,6 +1,7 @@
 """All scenarios in turns: the figures of each are found, and who fails is named."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,27 @@ def test_a_table_of_medians_is_made_of_the_runs(tmp_path: Path) -> None:
     assert list(found["samples"]) == [f"{step.name}: {one.text}" for one in step.figures]
     assert all(0 < one["min"] <= one["median"] <= one["max"] for one in found["medians"].values())
     assert len(done.stdout.splitlines()) == 2 + len(step.figures)
+
+
+def test_what_was_found_is_kept_when_the_run_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    command = [sys.executable, "-m", "benchmarks", "all", "--runs", "1000", "--only", "micro"]
+    with subprocess.Popen(
+        [*command, "--json", str(path)],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        while "round 2 " not in (line := running.stderr.readline()):
+            assert line, "the benchmark ended by itself"
+        running.send_signal(signal.SIGINT)
+        table, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    assert "Stopped in round 2 of 1000: micro" in table
+    assert all(len(runs) == 1 for runs in json.loads(path.read_text())["results"].values())
 
 
 def test_no_scenario_is_left_out() -> None:
