@@ -22,7 +22,8 @@ def draw(result: Result, path: str) -> None:
     axes = figure.subplots()
     if result.curves:
         for name, curve in result.curves.items():
-            axes.plot([x for x, _ in curve], [y for _, y in curve], marker="o", label=name)
+            xs, ys = zip(*sorted(curve), strict=True)
+            axes.plot(xs, ys, marker="o", label=name)
         axes.set_xlabel(result.axes[0])
         axes.set_ylabel(result.axes[1])
         axes.legend()
