@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from signaling import packages
-from signaling.app import OPEN_FILES, media_config_of
+from signaling.app import OPEN_FILES
 from signaling.config import METRICS_ON_HTTP, Settings, parse_bind
 from signaling.edge import TlsFiles
 from signaling.errors import ConfigError
 from signaling.network import has_ipv6
+from signaling.part_settings import media_config_of
 
 Verdict = Literal["ok", "note", "bad"]
 FILES_MIN = 4096

@@ -10,9 +10,9 @@ import pytest
 import requests
 import structlog
 
-from signaling.app import ad_hoc_settings_of
 from signaling.config import load_settings
 from signaling.errors import ApiError, ConfigError, ErrorCode
+from signaling.part_settings import ad_hoc_settings_of
 from signaling.service.quota import Quota
 
 from .conftest import RunningServer
