@@ -79,7 +79,7 @@ cdef inline uint32_t _below(burst *b, uint32_t bound) noexcept nogil:
 
 # Write a packet but for its tag.
 cdef void _write_packet(
-    const burst *b, uint32_t index, bint is_last, uint32_t length, uint8_t *out
+    const burst *b, uint32_t index, bint is_last, bint is_key, uint32_t length, uint8_t *out
 ) noexcept nogil:
     cdef uint8_t *payload = out + HEADER_BYTES
     cdef uint8_t *body = payload + DESCRIPTOR_BYTES + MARK_BYTES
@@ -96,7 +96,7 @@ cdef void _write_packet(
     payload[1] = 0x80
     store16(payload + 2, 0x8000 | b.picture_id)
     # The bit of a key frame (RFC 6386 section 9.1) counts behind the descriptor with S set.
-    payload[4] = 0x10 if b.key_frame_wanted and index == 0 else 0x11
+    payload[4] = 0x10 if is_key and index == 0 else 0x11
     memcpy(payload + DESCRIPTOR_BYTES, MAGIC, 4)
     store32(payload + DESCRIPTOR_BYTES + 4, b.publisher)
     store32(payload + DESCRIPTOR_BYTES + 8, b.frame)
@@ -115,6 +115,8 @@ cdef void _send_frame(burst *b) noexcept nogil:
     cdef uint8_t *out
     cdef sent_frame *sent = &b.sent[b.frame & (HISTORY - 1)]
     cdef int64_t now_us = net_monotonic_us()
+    cdef bint is_key = b.key_frame_wanted
+    b.key_frame_wanted = False      # before it is sent, as the next wish may come meanwhile
     b.timestamp += <uint32_t>max(1, (now_us - b.timestamp_us) * 9 // 100)
     b.timestamp_us = now_us
     sent.frame, sent.timestamp = b.frame, b.timestamp
@@ -123,7 +125,7 @@ cdef void _send_frame(burst *b) noexcept nogil:
     for index in range(count):
         length = last if index == count - 1 else full
         out = arena + index * PACKET_BYTES
-        _write_packet(b, index, index == count - 1, length, out)
+        _write_packet(b, index, index == count - 1, is_key, length, out)
         jobs[index].session = b.session
         jobs[index].packet = out
         jobs[index].payload = out + HEADER_BYTES
@@ -138,7 +140,6 @@ cdef void _send_frame(burst *b) noexcept nogil:
     sent.at_ns = net_realtime_ns()
     if net_send(b.fd, arena, length, PACKET_BYTES) != 0:
         b.refused += count
-    b.key_frame_wanted = False
     b.picture_id = (b.picture_id + 1) & 0x7FFF
     b.frame += 1
     b.packets += count

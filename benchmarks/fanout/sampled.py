@@ -191,7 +191,8 @@ class SampledReceiver:
         250 us.
         """
         packets, ticks = self._capture.arrivals()
-        return {self._publishers[ssrc]: count for ssrc, count in packets.items()}, ticks
+        publishers = self._publishers
+        return {publishers[s]: count for s, count in packets.items() if s in publishers}, ticks
 
 
 def _transport_cc_id(peer: Peer) -> int:
