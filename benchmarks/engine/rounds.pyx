@@ -35,6 +35,8 @@ cdef enum:
     EVENTS = 256
     YIELD_US = 30               # for whoever waits for the lock
     REST_US = 200               # a sleep at least: waking costs more than many packets
+    BUSY_REST_US = 400          # with more than a quarter of the time to do
+    BUSY_WINDOW_US = 50000      # over about that long
 
 
 cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) noexcept nogil:
@@ -127,7 +129,11 @@ cdef int64_t _round(engine_state *e) noexcept nogil:
 
 
 cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
+    cdef int64_t woke_us = net_monotonic_us()
+    cdef int64_t now_us = woke_us
+    cdef int64_t slept_us
     cdef int64_t next_us
+    cdef int64_t busy_us = 0    # more than a quarter of the time: above 0
     net_thread_setup("load-engine")
     while True:
         pthread_mutex_lock(lock)
@@ -136,7 +142,12 @@ cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
             return
         next_us = _round(e)
         pthread_mutex_unlock(lock)
-        if next_us > net_monotonic_us():
-            net_sleep_until_us(max(next_us, net_monotonic_us() + REST_US))
+        now_us = net_monotonic_us()
+        if next_us > now_us:
+            net_sleep_until_us(max(next_us, now_us + (REST_US if busy_us < 0 else BUSY_REST_US)))
         elif net_waiters(&e.waiters):
-            net_sleep_until_us(net_monotonic_us() + YIELD_US)
+            net_sleep_until_us(now_us + YIELD_US)
+        slept_us = net_monotonic_us() - now_us
+        busy_us += 3 * (now_us - woke_us) - slept_us
+        busy_us = max(-BUSY_WINDOW_US, min(busy_us, BUSY_WINDOW_US))
+        woke_us = now_us + slept_us
