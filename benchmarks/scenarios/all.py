@@ -152,15 +152,16 @@ def steps() -> list[Step]:
             ),
         ),
         Step(
-            ("joins", "--seconds", "5", "--start", "80"),
+            ("joins", "--seconds", "5", "--start", "80", "--turns", "1"),
             (
                 Figure("joins/s on this machine", ("joins_per_second",)),
                 Figure("joins per CPU second of the server", ("joins_per_server_cpu_second",)),
                 Figure("p99 at 70 %, ms", ("latency_ms_at_70_percent", "p99")),
+                Figure("goodput at three times the load", ("overload_goodput_share",)),
             ),
         ),
         Step(
-            ("joins", "--seconds", "5", "--start", "50", "--server-cpu", "0.4"),
+            ("joins", "--seconds", "5", "--start", "50", "--turns", "2", "--server-cpu", "0.4"),
             (Figure("goodput at three times the load", ("overload_goodput_share",)),),
         ),
         Step(
