@@ -47,6 +47,10 @@ STORE_TIMEOUT = 10.0
 """Seconds for which a join waits for the store, when a room has to be made or looked up."""
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class RspConnection:
     """
     The state of one socket; :mod:`.handler` moves its text.
@@ -137,6 +141,8 @@ class RspConnection:
         self._lost = True
         self._service.load.join_ends(self)
         self._join_deadline = None
+        # Both are parts of a circle, which only the garbage collector would find.
+        self._transmit = _do_nothing
         self.tcmp.connection_lost()
         link, self._link = self._link, None
         if link is not None:

@@ -88,6 +88,10 @@ class Closed(TcmpEvent):
     code: int
 
 
+def _admit_all(_: str | None) -> Busy | None:
+    return None
+
+
 class TcmpConnection:
     """
     One connection.
@@ -211,6 +215,7 @@ class TcmpConnection:
         self._state = TcmpState.CLOSED
         self._deadline = None
         self._frames.clear()
+        self._admit = _admit_all  # which asks nobody: a circle would end here otherwise
 
     def frames_to_send(self) -> list[str]:
         """Return the text frames to send, in order, and forget them."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import time
@@ -15,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from signaling.rsp import SignalingHandler
+from signaling.rsp.connection import RspConnection
 from signaling.rsp.link import RspLink
 from signaling.service import IceServer, ServiceConfig, SystemClock
 from signaling.service.room_service import RoomService
@@ -191,6 +193,30 @@ async def test_a_server_that_stops_closes_whoever_was_put_off(tmp_path: Any) -> 
         closing = asyncio.create_task(s.service.close())
         assert await page.closed() == 1012
         await closing
+
+
+async def test_a_socket_that_is_gone_waits_for_no_garbage_collector(tmp_path: Any) -> None:
+    def sockets() -> int:
+        return sum(isinstance(found, RspConnection) for found in gc.get_objects())
+
+    async with site(tmp_path) as s:
+        gc.collect()
+        before = sockets()
+        gc.disable()
+        try:
+            silent, put_off, page = await s.page(), await s.page(), await s.page()
+            await page.hello(joining("alice"))
+            session = (await page.body())["session"]
+            s.service.draining = True
+            await put_off.hello(joining("bob"))
+            assert (await put_off.next())["type"] == "busy"
+            assert sockets() == before + 3
+            await page.send({"type": "msg", "body": {"type": "disconnect", "session": session}})
+            for each in (silent, put_off, page):
+                await each.websocket.close(code=1000)
+            await s.until(lambda: sockets() == before)
+        finally:
+            gc.enable()
 
 
 async def test_heartbeats_come_by_themselves(tmp_path: Any) -> None:
