@@ -133,6 +133,10 @@ class Listener:
                 bound = socket.socket(family, kind, protocol)
                 self._sockets.append(bound)
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # Connections inherit it.
+                bound.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_TIMEOUT * 1000)
+                )
                 if family == socket.AF_INET6:
                     # "::" is every address of this machine, IPv4 too.
                     only = int(self._host != "::")
@@ -192,9 +196,6 @@ class Listener:
         handed = False
         try:
             connection.setblocking(False)
-            connection.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_TIMEOUT * 1000)
-            )
             protocol = _Counted(self._factory(), leave)
             context = None if self._tls is None else self._tls()
             handed = True
