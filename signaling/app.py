@@ -62,7 +62,7 @@ from signaling.rest.route import Route
 from signaling.rest.rule_handlers import RuleHandlers
 from signaling.rest.transcriptions import TranscriptionHandlers
 from signaling.rest.traversal_tokens import TraversalTokenHandlers
-from signaling.rsp import SignalingHandler
+from signaling.rsp import Door, SignalingHandler
 from signaling.service import RoomService
 from signaling.service.access_control import AccessControl
 from signaling.service.compositions import CompositionService
@@ -235,14 +235,17 @@ class Server:
             bound = await self._listen(await self._run_application(app), host, port)
             _log.info("metrics served", host=host, port=bound)
         tls = await self._open_certificate()
-        factory = await self._run_application(
-            make_application(
-                routes,
-                finder=self._finder,
-                limits=limits,
-                cors=CorsPolicy(settings.cors_origins),
-                signaling_path=settings.signaling_path,
-            )
+        application = make_application(
+            routes,
+            finder=self._finder,
+            limits=limits,
+            cors=CorsPolicy(settings.cors_origins),
+            signaling_path=settings.signaling_path,
+        )
+        factory = Door(
+            service=service,
+            inner=await self._run_application(application),
+            path=settings.signaling_path,
         )
         if tls is not None:
             host = settings.tls_host or ("::" if has_ipv6() else "0.0.0.0")

@@ -1,5 +1,6 @@
 """Room signaling for SDK clients: RSP version 2 over TCMP version 2."""
 
+from .door import Door
 from .handler import SignalingHandler
 
-__all__ = ["SignalingHandler"]
+__all__ = ["Door", "SignalingHandler"]

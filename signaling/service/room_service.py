@@ -269,6 +269,11 @@ class RoomService:
         """Return by how many seconds the event loop was last seen behind."""
         return self.load.lag
 
+    @property
+    def takes_nobody(self) -> bool:
+        """Return whether newcomers are told to come back later at this moment."""
+        return self.is_overloaded or self.load.is_too_high
+
     def puts_off(self) -> bool:
         """
         Return whether to tell a newcomer to come back later, and count those who are told.
@@ -276,7 +281,7 @@ class RoomService:
         Ask once, before anything is done for it: whoever was let begin is served to the end, as
         work that is given up halfway is what makes a server do less the more is asked of it.
         """
-        if not self.is_overloaded and not self.load.is_too_high:
+        if not self.takes_nobody:
             return False
         self.joins_put_off += 1
         return True

@@ -1,0 +1,379 @@
+"""Clients that are turned away before the HTTP server: real sockets, a real HTTP server behind."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signaling.rsp import Door, SignalingHandler, door
+from signaling.rsp.tcmp import CLOSE_NO_HELLO
+from signaling.service import ServiceConfig
+from signaling.service.room_service import RoomService
+from tests.signaling.support import ACCOUNT_SID, TOKENS, open_store
+from tests.support.fake_media_node import FakeMediaNode
+
+from .test_live import Page, fresh, joining
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+EXAMPLE = (
+    b"GET /signaling HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
+    b"upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"sec-websocket-key:  dGhlIHNhbXBsZSBub25jZQ== \r\n\r\n"
+)
+"""The key is that of RFC 6455 section 1.3."""
+ACCEPTED = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+
+
+class Site:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        port: int,
+        service: RoomService,
+        server: web.Server,
+    ) -> None:
+        self.http, self.port, self.service, self.server = http, port, service, server
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def page(self, **options: Any) -> Page:
+        return Page(await self.http.ws_connect(f"{self.url}/signaling", **options))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5.0):
+            # The end of a socket has no event that a test could wait for.
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            async with asyncio.timeout(5.0):
+                yield reader, writer
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def site(
+    tmp_path: Path, *, limited: Callable[[], bool] = lambda: False, **settings: Any
+) -> AsyncIterator[Site]:
+    @web.middleware
+    async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return web.Response(status=429) if limited() else await handler(request)
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read() or b"nothing")
+
+    store = await open_store(tmp_path)
+    service = RoomService(
+        node=FakeMediaNode(),
+        store=store,
+        config=ServiceConfig(account_sid=ACCOUNT_SID, **settings),
+        rng=random.Random(3),
+    )
+    await service.start()
+    handler = SignalingHandler(service=service, tokens=TOKENS, rng=random.Random(4))
+    app = web.Application(middlewares=[limits])
+    app.router.add_get("/signaling", handler.handle)
+    app.router.add_route("*", "/echo", echo)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    assert runner.server is not None
+    entrance = Door(service=service, inner=runner.server, path="/signaling")
+    listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
+    async with aiohttp.ClientSession() as http:
+        yield Site(http, listener.sockets[0].getsockname()[1], service, runner.server)
+        listener.close()
+        await service.close()
+        await runner.cleanup()
+    await store.close()
+    assert service.connection_count == 0
+
+
+def frame(first: int, payload: bytes, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
+    """Return a frame as clients mask it."""
+    size = len(payload)
+    if size < 126:
+        length = bytes((0x80 | size,))
+    elif size < 1 << 16:
+        length = b"\xfe" + size.to_bytes(2, "big")
+    else:
+        length = b"\xff" + size.to_bytes(8, "big")
+    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    return bytes((first,)) + length + mask + masked
+
+
+def hello(**members: Any) -> bytes:
+    return json.dumps(
+        {"type": "hello", "id": "1", "timeout": 5000, "version": 2} | members
+    ).encode()
+
+
+async def frame_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    first, length = await reader.readexactly(2)
+    return first, await reader.readexactly(length)
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3005, 3006, 4999])
+async def test_who_is_turned_away_never_meets_the_http_server(tmp_path: Path, code: int) -> None:
+    async with site(tmp_path, busy_retry_after_ms=300) as s:
+        s.service.draining = True
+        page = await s.page(autoclose=False)
+        await page.hello(joining("alice"))
+        assert await page.next() == {"type": "busy", "retryAfter": 300, "keepAlive": True}
+        assert s.service.connection_count == 1
+        assert s.service.joins_put_off == 1
+        await page.websocket.close(code=code)
+        assert page.websocket.close_code == code
+        assert not s.server.connections
+        await s.until(lambda: s.service.connection_count == 0)
+
+
+async def test_who_stays_is_let_in_on_the_same_socket(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        page = await s.page()
+        for _ in range(2):
+            await page.hello(joining("alice"))
+            assert (await page.next())["type"] == "busy"
+        s.service.draining = False
+        await page.hello(joining("alice"))
+        assert (await page.next())["type"] == "welcome"
+        session = (await page.body())["session"]
+        assert s.service.connection_count == len(s.server.connections) == 1
+        await page.send({"type": "msg", "body": {"type": "disconnect", "session": session}})
+        await page.send({"type": "bye"})
+        await page.websocket.close(code=1000)
+        assert page.websocket.close_code == 1000
+
+
+async def test_a_session_is_resumed_however_busy_the_server_is(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        page = await s.page()
+        await page.hello(joining("alice"))
+        session = (await page.body())["session"]
+        await page.websocket.close(code=3001)
+        s.service.draining = True
+        again = await s.page()
+        body = {"type": "sync", "version": 2, "name": "r1", "session": session}
+        body |= {"token": fresh("alice"), "peer_connections": []}
+        await again.hello(body | {"participant": {"revision": 1, "tracks": []}})
+        assert (await again.next())["type"] == "welcome"
+        assert (await again.body())["type"] == "synced"
+        assert s.service.joins_put_off == 0
+
+
+async def test_other_requests_are_served_as_ever(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        for _ in range(2):  # the second on the same connection
+            async with s.http.post(f"{s.url}/echo", data=b"x" * 100_000) as answer:
+                assert await answer.read() == b"x" * 100_000
+        async with s.http.get(f"{s.url}/signalling") as answer:
+            assert answer.status == 404
+        async with s.http.get(f"{s.url}/signaling") as answer:
+            assert answer.status == 400
+        async with s.raw() as (reader, writer):
+            for byte in b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":
+                writer.write(bytes((byte,)))
+                await asyncio.sleep(0)
+            assert (await reader.read()).endswith(b"\r\n\r\nnothing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Version: 13", b"Version: 12"),
+        (b"dGhlIHNhbXBsZSBub25jZQ==", b"short"),
+        (b"sec-websocket-key", b"x-key"),
+        (b"upgrade: WebSocket", b"upgrade: h2c"),
+        (b"Connection: keep-alive, Upgrade\r\n", b""),
+        (b"Host: a", b"Host: " + b"a" * door.HEAD_MAX_BYTES),
+    ],
+)
+async def test_a_bad_handshake_is_refused_by_the_http_server(
+    tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        async with s.raw() as (reader, writer):
+            writer.write(EXAMPLE.replace(old, new))
+            assert (await reader.readline()).split()[1].startswith(b"4")
+
+
+async def test_a_handshake_may_come_byte_by_byte_and_much_at_once(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        async with s.raw() as (reader, writer):
+            for byte in (
+                EXAMPLE + frame(0x81, hello(body={"type": "connect", "x": "y" * 70_000}))[:40]
+            ):
+                writer.write(bytes((byte,)))
+                await asyncio.sleep(0)
+            writer.write(frame(0x81, hello(body={"type": "connect", "x": "y" * 70_000}))[40:])
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101 ")
+            assert ACCEPTED in head
+            first, text = await frame_of(reader)
+            assert (first, json.loads(text)["type"]) == (0x81, "busy")
+            writer.write(frame(0x81, hello()) + frame(0x81, hello()) + frame(0x88, b"\x0b\xbd"))
+            assert [(await frame_of(reader))[0] for _ in range(2)] == [0x81, 0x81]
+            assert await frame_of(reader) == (0x88, b"\x0b\xbd")
+            assert await reader.read() == b""
+        assert not s.server.connections
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (frame(0x89, b"ping"), (0x8A, b"ping")),
+        (frame(0x01, hello()[:10]) + frame(0x80, hello()[10:]), (0x81, None)),
+        (frame(0x81, b'{"type":"heartbeat"}') + frame(0x81, hello()), (0x81, None)),
+        (frame(0x81, b"nonsense"), (0x81, None)),
+        (frame(0x81, b"\xff\xfe"), (0x88, None)),
+        (frame(0x81, hello(version=3)), (0x81, None)),
+        (frame(0x88, b""), (0x88, b"\x03\xe9")),
+        (frame(0x88, b"x"), (0x88, None)),
+        (frame(0x88, b"\x00\x01"), (0x88, None)),
+        (b"\x81\x05hello", (0x81, None)),
+        (b"\x81\xff" + bytes((0x7F,)) + bytes(7), (0x88, None)),
+    ],
+)
+async def test_all_that_is_not_plain_is_left_to_the_http_server(
+    tmp_path: Path, sent: bytes, answer: tuple[int, bytes | None]
+) -> None:
+    async with site(tmp_path) as s:
+        for draining in (False, True):
+            s.service.draining = draining
+            async with s.raw() as (reader, writer):
+                writer.write(EXAMPLE + sent)
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 101 ")
+                assert ACCEPTED in head
+                first, payload = await frame_of(reader)
+                assert first == answer[0]
+                assert answer[1] is None or payload == answer[1]
+
+
+async def test_a_client_that_repeats_itself_is_answered_all_the_same(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        page = await s.page()
+        for _ in range(door.ANSWERS_MAX + 2):
+            await page.hello()
+            assert (await page.next())["type"] == "busy"
+        assert len(s.server.connections) == 1
+        await page.websocket.close(code=1000)
+
+
+async def test_a_newcomer_whom_a_limit_refuses_shall_try_again_later(tmp_path: Path) -> None:
+    async with site(tmp_path, limited=lambda: True) as s:
+        s.service.draining = True
+        page = await s.page()
+        s.service.draining = False
+        await page.hello(joining("alice"))
+        assert await page.closed() == 1013
+
+
+async def test_who_says_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HELLO_TIMEOUT", 0.2)
+    async with site(tmp_path, busy_retry_after_ms=0) as s:
+        s.service.draining = True
+        silent = await s.page()
+        told = await s.page()
+        await told.hello()
+        assert (await told.next())["type"] == "busy"
+        assert await silent.closed() == CLOSE_NO_HELLO
+        assert await told.closed() == CLOSE_NO_HELLO
+        async with s.raw() as (reader, writer):
+            writer.write(EXAMPLE[:-2])
+            assert await reader.read() == b""
+
+
+async def test_a_server_that_stops_closes_with_1012(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        page = await s.page()
+        await page.hello()
+        assert (await page.next())["type"] == "busy"
+        closing = asyncio.create_task(s.service.close())
+        assert await page.closed() == 1012
+        await closing
+
+
+async def test_a_client_that_vanishes_is_forgotten(tmp_path: Path) -> None:
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        async with s.raw() as (reader, writer):
+            writer.write(EXAMPLE)
+            await reader.readuntil(b"\r\n\r\n")
+            assert s.service.connection_count == 1
+            writer.transport.abort()
+        await s.until(lambda: s.service.connection_count == 0)
+
+
+class Inner(asyncio.Protocol):
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=100).map(lambda tail: EXAMPLE + tail),
+        st.builds(
+            lambda first, payload: EXAMPLE + frame(first, payload),
+            st.integers(0, 255),
+            st.one_of(st.binary(max_size=150), st.just(hello())),
+        ),
+    ),
+    cuts=st.lists(st.integers(0, 700), max_size=8),
+)
+def test_whatever_comes_raises_nothing_and_is_kept_or_handed_on(
+    data: bytes, cuts: list[int]
+) -> None:
+    inner, written = Inner(), bytearray()
+    transport = SimpleNamespace(write=written.extend, close=lambda: None)
+    service = SimpleNamespace(
+        config=SimpleNamespace(busy_retry_after_ms=100),
+        takes_nobody=True,
+        puts_off=lambda: True,
+        add_connection=lambda _: None,
+        remove_connection=lambda _: None,
+    )
+    entrance = Door(service=cast("RoomService", service), inner=lambda: inner, path="/signaling")
+
+    async def feed() -> None:
+        visitor = entrance()
+        visitor.connection_made(cast("asyncio.Transport", transport))
+        places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+        for start, end in pairwise(places):
+            visitor.data_received(data[start:end])
+        visitor.connection_lost(None)
+
+    asyncio.run(feed())
+    if not inner.data:
+        assert data == EXAMPLE[: len(data)] or data.startswith(EXAMPLE)
+    elif EXAMPLE not in data:
+        assert inner.data == data
+        assert not written
+    else:
+        assert inner.data.startswith(EXAMPLE)
+        assert data.endswith(inner.data.removeprefix(EXAMPLE))
