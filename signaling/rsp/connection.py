@@ -14,6 +14,7 @@ from signaling.auth.access_token import AccessToken, TokenVerifier
 from signaling.errors import ApiError, ErrorCode, StorageError, TokenError
 from signaling.rooms import Participant, SubscribeRules
 from signaling.rules import EXCLUDE_ALL, INCLUDE_ALL
+from signaling.service.config import ServiceConfig
 from signaling.service.live_room import LiveRoom
 from signaling.service.room_service import RoomService
 
@@ -43,8 +44,25 @@ _log = structlog.get_logger(__name__)
 
 JOIN_TIMEOUT = 60.0
 """Seconds that a socket may stay open without a session."""
+RESUMING = "sync"
+"""Type of the message in the ``hello`` of a client that has a session."""
 STORE_TIMEOUT = 10.0
 """Seconds for which a join waits for the store, when a room has to be made or looked up."""
+
+
+def is_put_off(service: RoomService, body_type: str | None) -> bool:
+    """
+    Return whether a client is to come back later, by the type of the message in its ``hello``.
+
+    Whoever is in already gets back in, however full or near its end the server is. Ask once.
+    """
+    return body_type != RESUMING and service.puts_off()
+
+
+def busy_answer(config: ServiceConfig) -> Busy:
+    """Return what such a client is told."""
+    retry_after = config.busy_retry_after_ms
+    return Busy(retry_after=retry_after, keep_alive=retry_after >= 0)
 
 
 def _do_nothing() -> None:
@@ -174,14 +192,11 @@ class RspConnection:
     # Messages.
 
     def _admit(self, body_type: str | None) -> Busy | None:
-        # Whoever is in already gets back in, however full or near its end the server is.
-        if body_type == "sync":
-            return None
-        if not self._service.puts_off():
+        if is_put_off(self._service, body_type):
+            return busy_answer(self._service.config)
+        if body_type != RESUMING:
             self._service.load.join_begins(self)
-            return None
-        retry_after = self._service.config.busy_retry_after_ms
-        return Busy(retry_after=retry_after, keep_alive=retry_after >= 0)
+        return None
 
     async def _handle_events(self) -> None:
         self._handling = True

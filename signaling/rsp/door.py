@@ -22,8 +22,9 @@ from aiohttp import WSCloseCode
 from router.errors import WireFormatError
 from signaling.service.room_service import RoomService
 
-from .messages import MESSAGE_MAX_BYTES, Busy, Hello, parse_frame, parse_type, serialize
-from .tcmp import CLOSE_NO_HELLO, HELLO_TIMEOUT, PROTOCOL_VERSION
+from .connection import busy_answer, is_put_off
+from .messages import MESSAGE_MAX_BYTES, Hello, parse_frame, parse_type, serialize
+from .tcmp import CLOSE_NO_HELLO, HELLO_TIMEOUT, PROTOCOL_VERSION, busy_timeout
 
 ANSWERS_MAX = 8
 """Further ``hello`` of a client are left to signaling, which reads slowly what comes fast."""
@@ -52,13 +53,13 @@ class Door:
     def __init__(
         self, *, service: RoomService, inner: Callable[[], asyncio.Protocol], path: str
     ) -> None:
-        retry_after = service.config.busy_retry_after_ms
+        busy = busy_answer(service.config)
+        text = serialize(busy).encode()
         self.service = service
         self.inner = inner
         self.starts = tuple(f"GET {path}{end}".encode() for end in " ?")
-        busy = serialize(Busy(retry_after=retry_after, keep_alive=retry_after >= 0)).encode()
-        self.busy = bytes((_TEXT, len(busy))) + busy
-        self.patience = max(0, retry_after) / 1000 + HELLO_TIMEOUT
+        self.busy = bytes((_TEXT, len(text))) + text
+        self.patience = busy_timeout(busy)
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -185,12 +186,10 @@ class _Visitor(asyncio.Protocol):
             frame = parse_frame(text)
             if not isinstance(frame, Hello) or frame.version != PROTOCOL_VERSION:
                 return False
-            # Whoever is in already gets back in.
-            if bytes(frame.body) and parse_type(frame.body) == "sync":
-                return False
+            body_type = parse_type(frame.body) if bytes(frame.body) else None
         except WireFormatError:
             return False
-        return self._door.service.puts_off()
+        return is_put_off(self._door.service, body_type)
 
     def _closed_by_peer(self, payload: bytes) -> None:
         if len(payload) == 1:

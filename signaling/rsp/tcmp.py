@@ -88,6 +88,11 @@ class Closed(TcmpEvent):
     code: int
 
 
+def busy_timeout(busy: Busy) -> float:
+    """Return how many seconds a client that was told so has for its next ``hello``."""
+    return max(0, busy.retry_after) / 1000 + HELLO_TIMEOUT
+
+
 def _admit_all(_: str | None) -> Busy | None:
     return None
 
@@ -172,7 +177,7 @@ class TcmpConnection:
         busy = self._admit(parse_type(hello.body) if bytes(hello.body) else None)
         if busy is not None:
             self._send(busy, now)
-            self._deadline = now + max(0, busy.retry_after) / 1000 + HELLO_TIMEOUT
+            self._deadline = now + busy_timeout(busy)
             return
         timeout_ms = min(max(hello.timeout, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS)
         self._timeout = round(timeout_ms) / 1000

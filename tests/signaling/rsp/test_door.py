@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -16,16 +15,14 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.rsp import Door, SignalingHandler, door
+from benchmarks.crowd.crowd import speaking_rooms
+from benchmarks.server import ServerProcess, running_server
+from signaling.rsp import Door, door, tcmp
 from signaling.rsp.tcmp import CLOSE_NO_HELLO
-from signaling.service import ServiceConfig
 from signaling.service.room_service import RoomService
-from tests.signaling.support import ACCOUNT_SID, TOKENS, open_store
-from tests.support.fake_media_node import FakeMediaNode
 
-from .test_live import Page, fresh, joining
+from .test_live import Handler, Page, fresh, joining, signaling, until
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 EXAMPLE = (
     b"GET /signaling HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
     b"upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -49,12 +46,6 @@ class Site:
     async def page(self, **options: Any) -> Page:
         return Page(await self.http.ws_connect(f"{self.url}/signaling", **options))
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5.0):
-            # The end of a socket has no event that a test could wait for.
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
     @asynccontextmanager
     async def raw(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -66,40 +57,30 @@ class Site:
 
 
 @asynccontextmanager
-async def site(
-    tmp_path: Path, *, limited: Callable[[], bool] = lambda: False, **settings: Any
-) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, *, limited: bool = False, **settings: Any) -> AsyncIterator[Site]:
     @web.middleware
     async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return web.Response(status=429) if limited() else await handler(request)
+        return web.Response(status=429) if limited else await handler(request)
 
     async def echo(request: web.Request) -> web.Response:
         return web.Response(body=await request.read() or b"nothing")
 
-    store = await open_store(tmp_path)
-    service = RoomService(
-        node=FakeMediaNode(),
-        store=store,
-        config=ServiceConfig(account_sid=ACCOUNT_SID, **settings),
-        rng=random.Random(3),
-    )
-    await service.start()
-    handler = SignalingHandler(service=service, tokens=TOKENS, rng=random.Random(4))
-    app = web.Application(middlewares=[limits])
-    app.router.add_get("/signaling", handler.handle)
-    app.router.add_route("*", "/echo", echo)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    assert runner.server is not None
-    entrance = Door(service=service, inner=runner.server, path="/signaling")
-    listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
-    async with aiohttp.ClientSession() as http:
+    async with (
+        signaling(tmp_path, **settings) as (service, handle),
+        aiohttp.ClientSession() as http,
+    ):
+        app = web.Application(middlewares=[limits])
+        app.router.add_get("/signaling", handle)
+        app.router.add_route("*", "/echo", echo)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        assert runner.server is not None
+        entrance = Door(service=service, inner=runner.server, path="/signaling")
+        listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
         yield Site(http, listener.sockets[0].getsockname()[1], service, runner.server)
         listener.close()
         await service.close()
         await runner.cleanup()
-    await store.close()
-    assert service.connection_count == 0
 
 
 def frame(first: int, payload: bytes, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
@@ -138,7 +119,7 @@ async def test_who_is_turned_away_never_meets_the_http_server(tmp_path: Path, co
         await page.websocket.close(code=code)
         assert page.websocket.close_code == code
         assert not s.server.connections
-        await s.until(lambda: s.service.connection_count == 0)
+        await until(lambda: s.service.connection_count == 0)
 
 
 async def test_who_stays_is_let_in_on_the_same_socket(tmp_path: Path) -> None:
@@ -279,7 +260,7 @@ async def test_a_client_that_repeats_itself_is_answered_all_the_same(tmp_path: P
 
 
 async def test_a_newcomer_whom_a_limit_refuses_shall_try_again_later(tmp_path: Path) -> None:
-    async with site(tmp_path, limited=lambda: True) as s:
+    async with site(tmp_path, limited=True) as s:
         s.service.draining = True
         page = await s.page()
         s.service.draining = False
@@ -288,7 +269,8 @@ async def test_a_newcomer_whom_a_limit_refuses_shall_try_again_later(tmp_path: P
 
 
 async def test_who_says_nothing_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "HELLO_TIMEOUT", 0.2)
+    for module in (door, tcmp):
+        monkeypatch.setattr(module, "HELLO_TIMEOUT", 0.2)
     async with site(tmp_path, busy_retry_after_ms=0) as s:
         s.service.draining = True
         silent = await s.page()
@@ -321,7 +303,29 @@ async def test_a_client_that_vanishes_is_forgotten(tmp_path: Path) -> None:
             await reader.readuntil(b"\r\n\r\n")
             assert s.service.connection_count == 1
             writer.transport.abort()
-        await s.until(lambda: s.service.connection_count == 0)
+        await until(lambda: s.service.connection_count == 0)
+
+
+async def test_the_whole_server_has_the_door() -> None:
+    async def answer(server: ServerProcess) -> bytes:
+        reader, writer = await asyncio.open_connection(server.host, server.http_port)
+        writer.write(EXAMPLE)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5.0)
+        writer.close()
+        return head
+
+    async with (
+        running_server(
+            settings={"MAX_PARTICIPANTS": "1", "MAX_ROOM_PARTICIPANTS": "1000"}
+        ) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        # Only the HTTP server gives its headers, also to an answer that needs none.
+        assert b"Content-Security-Policy" in await answer(server)
+        async with speaking_rooms(server, http, ["full"]):
+            head = await answer(server)
+            assert ACCEPTED in head
+            assert b"Content-Security-Policy" not in head
 
 
 class Inner(asyncio.Protocol):

@@ -6,7 +6,7 @@ import gc
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,8 @@ from tests.signaling.support import ACCOUNT_SID, TOKENS, open_store, token
 from tests.support.fake_media_node import FakeMediaNode
 
 from .support import connect_body, track
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Page:
@@ -69,14 +71,19 @@ class Site:
         return Page(await self.client.ws_connect("/signaling", **options))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5.0):
-            # The end of a socket has no event that a test could wait for.
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(condition)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5.0):
+        # The end of a socket has no event that a test could wait for.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def site(tmp_path: Any, **settings: Any) -> AsyncIterator[Site]:
+async def signaling(tmp_path: Any, **settings: Any) -> AsyncIterator[tuple[RoomService, Handler]]:
+    """Run a service; yield it and what serves its WebSockets. No socket may be left behind."""
     store = await open_store(tmp_path)
     # Real tokens are judged by the real clock, so the server runs on it too.
     service = RoomService(
@@ -86,14 +93,19 @@ async def site(tmp_path: Any, **settings: Any) -> AsyncIterator[Site]:
         rng=random.Random(3),
     )
     await service.start()
-    handler = SignalingHandler(service=service, tokens=TOKENS, rng=random.Random(4))
-    app = web.Application()
-    app.router.add_get("/signaling", handler.handle)
-    async with TestClient(TestServer(app)) as client:
-        yield Site(client, service)
-        await service.close()
+    yield service, SignalingHandler(service=service, tokens=TOKENS, rng=random.Random(4)).handle
     await store.close()
     assert service.connection_count == 0
+
+
+@asynccontextmanager
+async def site(tmp_path: Any, **settings: Any) -> AsyncIterator[Site]:
+    async with signaling(tmp_path, **settings) as (service, handle):
+        app = web.Application()
+        app.router.add_get("/signaling", handle)
+        async with TestClient(TestServer(app)) as client:
+            yield Site(client, service)
+            await service.close()
 
 
 def fresh(identity: str) -> str:
@@ -196,12 +208,12 @@ async def test_a_server_that_stops_closes_whoever_was_put_off(tmp_path: Any) -> 
 
 
 async def test_a_socket_that_is_gone_waits_for_no_garbage_collector(tmp_path: Any) -> None:
-    def sockets() -> int:
-        return sum(isinstance(found, RspConnection) for found in gc.get_objects())
-
     async with site(tmp_path) as s:
-        gc.collect()
-        before = sockets()
+
+        def sockets() -> int:
+            all_sockets = (one for one in gc.get_objects() if isinstance(one, RspConnection))
+            return sum(one._service is s.service for one in all_sockets)
+
         gc.disable()
         try:
             silent, put_off, page = await s.page(), await s.page(), await s.page()
@@ -210,11 +222,11 @@ async def test_a_socket_that_is_gone_waits_for_no_garbage_collector(tmp_path: An
             s.service.draining = True
             await put_off.hello(joining("bob"))
             assert (await put_off.next())["type"] == "busy"
-            assert sockets() == before + 3
+            assert sockets() == 3
             await page.send({"type": "msg", "body": {"type": "disconnect", "session": session}})
             for each in (silent, put_off, page):
                 await each.websocket.close(code=1000)
-            await s.until(lambda: sockets() == before)
+            await s.until(lambda: sockets() == 0)
         finally:
             gc.enable()
 
