@@ -36,6 +36,7 @@ from signaling.edge import (
     ConnectionGate,
     CorsPolicy,
     EdgeLimits,
+    Entrance,
     Listener,
     TlsContexts,
     TlsFiles,
@@ -242,16 +243,16 @@ class Server:
             cors=CorsPolicy(settings.cors_origins),
             signaling_path=settings.signaling_path,
         )
-        factory = Door(
-            service=service,
-            inner=await self._run_application(application),
-            path=settings.signaling_path,
-        )
+        factory = await self._run_application(application)
+        door = Door(service=service, inner=factory, path=settings.signaling_path)
+        self._stack.callback(door.close)
         if tls is not None:
             host = settings.tls_host or ("::" if has_ipv6() else "0.0.0.0")
             self.tls_port = await self._listen(factory, host, settings.tls_port, tls)
             _log.info("HTTPS served", host=host, port=self.tls_port)
-        self.http_port = await self._listen(factory, settings.http_host, settings.http_port)
+        self.http_port = await self._listen(
+            factory, settings.http_host, settings.http_port, entrance=door
+        )
         # Ahead of the HTTP server, which would drop the sockets without their close code.
         self._stack.push_async_callback(service.close)
         self._health.started = True
@@ -475,6 +476,7 @@ class Server:
         port: int,
         tls: TlsContexts | None = None,
         *,
+        entrance: Entrance | None = None,
         stack: AsyncExitStack | None = None,
     ) -> int:
         """Serve on an address and return the port."""
@@ -484,6 +486,7 @@ class Server:
             port=port,
             backlog=HTTP_BACKLOG,
             gate=self._gate,
+            entrance=entrance,
             tls=None if tls is None else tls.current,
         )
         try:

@@ -3,7 +3,7 @@
 from signaling.edge.clients import ClientFinder
 from signaling.edge.cors import CorsPolicy
 from signaling.edge.limits import EdgeLimits, LimitSettings
-from signaling.edge.listener import ConnectionGate, Listener
+from signaling.edge.listener import ConnectionGate, Entrance, Listener
 from signaling.edge.middleware import make_application
 from signaling.edge.tls import TlsContexts, TlsFiles
 
@@ -12,6 +12,7 @@ __all__ = [
     "ConnectionGate",
     "CorsPolicy",
     "EdgeLimits",
+    "Entrance",
     "LimitSettings",
     "Listener",
     "TlsContexts",

@@ -11,6 +11,8 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import structlog
 
@@ -20,13 +22,37 @@ HANDSHAKE_TIMEOUT = 10.0
 """Seconds for the TLS handshake."""
 UNREAD_TIMEOUT = 60.0
 """Seconds after which a connection ends whose peer acknowledges nothing, or reads nothing."""
-ACCEPT_BATCH = 64
+ACCEPT_BATCH = 256
 """Connections accepted before others have a turn."""
 ACCEPT_PAUSE = 1.0
 """Seconds until the next connection is accepted when there are no descriptors left."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+ProtocolFactory: TypeAlias = Callable[[], asyncio.Protocol]
+
 _log = structlog.get_logger(__name__)
+
+
+class Entrance(Protocol):
+    """Meets connections as bare sockets, before there are transports and protocols for them."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether to give it the connections that come."""
+
+    def receive(
+        self,
+        connection: socket.socket,
+        leave: Callable[[], None],
+        pass_on: Callable[[ProtocolFactory], None],
+    ) -> None:
+        """
+        Take a connection.
+
+        :param connection: Does not block.
+        :param leave: To be called when it was closed.
+        :param pass_on: Gives the connection to a protocol of the loop, instead of closing it.
+        """
 
 
 class ConnectionGate:
@@ -96,17 +122,19 @@ class Listener:
     Listens on an address and makes a protocol for each connection.
 
     :param factory: Makes the protocols.
+    :param entrance: Meets the connections while it is open, but for those over TLS.
     :param tls: Returns the context for a new connection; None serves without TLS.
     """
 
     def __init__(
         self,
-        factory: Callable[[], asyncio.Protocol],
+        factory: ProtocolFactory,
         *,
         host: str,
         port: int,
         backlog: int,
         gate: ConnectionGate,
+        entrance: Entrance | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._factory = factory
@@ -114,6 +142,7 @@ class Listener:
         self._port = port
         self._backlog = backlog
         self._gate = gate
+        self._entrance = None if tls is not None else entrance
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -133,10 +162,11 @@ class Listener:
                 bound = socket.socket(family, kind, protocol)
                 self._sockets.append(bound)
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                # Connections inherit it.
+                # Connections inherit these.
                 bound.setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_TIMEOUT * 1000)
                 )
+                bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if family == socket.AF_INET6:
                     # "::" is every address of this machine, IPv4 too.
                     only = int(self._host != "::")
@@ -183,20 +213,31 @@ class Listener:
             if leave is None:
                 connection.close()
                 continue
-            task = self._loop.create_task(self._serve(connection, leave))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            connection.setblocking(False)
+            if self._entrance is not None and self._entrance.is_open:
+                pass_on = partial(self._serve_soon, connection, leave)
+                self._entrance.receive(connection, leave, pass_on)
+            else:
+                self._serve_soon(connection, leave, self._factory)
 
     def _accept_again(self, bound: socket.socket) -> None:
         if bound in self._sockets:
             self._loop.add_reader(bound, self._accept, bound)
 
-    async def _serve(self, connection: socket.socket, leave: Callable[[], None]) -> None:
+    def _serve_soon(
+        self, connection: socket.socket, leave: Callable[[], None], factory: ProtocolFactory
+    ) -> None:
+        task = self._loop.create_task(self._serve(connection, leave, factory))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(
+        self, connection: socket.socket, leave: Callable[[], None], factory: ProtocolFactory
+    ) -> None:
         """Hand a connection to the loop; over TLS, wait for the end of the handshake."""
         handed = False
         try:
-            connection.setblocking(False)
-            protocol = _Counted(self._factory(), leave)
+            protocol = _Counted(factory(), leave)
             context = None if self._tls is None else self._tls()
             handed = True
             await self._loop.connect_accepted_socket(

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from logging import DEBUG, INFO
 
 import structlog
@@ -74,6 +74,7 @@ class RspConnection:
     The state of one socket; :mod:`.handler` moves its text.
 
     :param transmit: Called after each change: frames are to be sent, or the timer has moved.
+    :param place: By what ``load`` knows the join of this client, if it was let begin already.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class RspConnection:
         sessions: dict[str, RspLink],
         rng: random.Random,
         transmit: Callable[[], None],
+        place: Hashable | None = None,
     ) -> None:
         self._service = service
         self._tokens = tokens
@@ -93,6 +95,8 @@ class RspConnection:
         self._clock = service.clock
         now = self._clock.monotonic()
         self.tcmp = TcmpConnection(admit=self._admit, now=now)
+        self._place: Hashable = object() if place is None else place
+        self._let_in = place is not None
         self._join_deadline: float | None = now + JOIN_TIMEOUT
         self._link: RspLink | None = None
         self._verified: tuple[str, AccessToken] | None = None
@@ -157,7 +161,7 @@ class RspConnection:
     def connection_lost(self, code: int) -> None:
         """Take note that the socket is gone. :param code: The peer's close code, or 1006."""
         self._lost = True
-        self._service.load.join_ends(self)
+        self._service.load.join_ends(self._place)
         self._join_deadline = None
         # Both are parts of a circle, which only the garbage collector would find.
         self._transmit = _do_nothing
@@ -192,10 +196,13 @@ class RspConnection:
     # Messages.
 
     def _admit(self, body_type: str | None) -> Busy | None:
+        let_in, self._let_in = self._let_in, False
+        if let_in:
+            return None
         if is_put_off(self._service, body_type):
             return busy_answer(self._service.config)
         if body_type != RESUMING:
-            self._service.load.join_begins(self)
+            self._service.load.join_begins(self._place)
         return None
 
     async def _handle_events(self) -> None:
@@ -316,7 +323,7 @@ class RspConnection:
             self._verified = None
         finally:
             self._service.abandon(live)
-        self._service.load.join_ends(self)
+        self._service.load.join_ends(self._place)
         self._service.join_times.observe(self._clock.monotonic() - began_at)
 
     def _join(self, connect: Connect, token: AccessToken, live: LiveRoom) -> None:
@@ -388,7 +395,7 @@ class RspConnection:
 
     def _refuse(self, code: int, message: str) -> None:
         self._refused = True
-        self._service.load.join_ends(self)
+        self._service.load.join_ends(self._place)
         self.tcmp.send(ErrorMessage(code, message), self._clock.monotonic())
         self.tcmp.finish(self._clock.monotonic())
         self._transmit()

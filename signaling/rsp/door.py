@@ -1,20 +1,24 @@
 """
 Turns clients away at small cost, in front of the HTTP server.
 
-Whoever is told "busy" costs the server a WebSocket and nothing else; but in aiohttp that is a sixth
-of a whole join, so that a few times more clients than can be served would leave no time for those
-who are. So connections that come while nobody new is let in meet this protocol first. It makes the
-handshake of RFC 6455 and reads ``hello``. Everything but a client to turn away goes to the HTTP
-server, which gets the connection as if it had come there first: other requests, clients that come
-back to their session, newcomers when there is room again, and all that is not plain.
+Whoever is told "busy" costs the server a WebSocket and nothing else; but in aiohttp, on a transport
+of the loop, that is a sixth of a whole join, so that a few times more clients than can be served
+would leave no time for those who are. So while newcomers are put off, connections are met here, as
+bare sockets. The handshake of RFC 6455 is made and ``hello`` is read. Everything but a client to
+turn away goes to the HTTP server, which gets the connection as if it had come there first: other
+requests, clients that come back to their session, newcomers when there is room, and all that is not
+plain.
 """
 
 import asyncio
 import base64
 import hashlib
 import re
+import select
+import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import WSCloseCode
@@ -22,7 +26,7 @@ from aiohttp import WSCloseCode
 from router.errors import WireFormatError
 from signaling.service.room_service import RoomService
 
-from .connection import busy_answer, is_put_off
+from .connection import RESUMING, busy_answer, is_put_off
 from .messages import MESSAGE_MAX_BYTES, Hello, parse_frame, parse_type, serialize
 from .tcmp import CLOSE_NO_HELLO, HELLO_TIMEOUT, PROTOCOL_VERSION, busy_timeout
 
@@ -30,6 +34,14 @@ ANSWERS_MAX = 8
 """Further ``hello`` of a client are left to signaling, which reads slowly what comes fast."""
 HEAD_MAX_BYTES = 16_384
 """Longer heads are left to the HTTP server, which has limits of its own."""
+OPEN_SECONDS = 5.0
+"""For which connections are met here after nobody new was let in: when a server has more to do than
+it can, that is so many times a second, and who came in between would be turned away further in."""
+READ_MAX_BYTES = 8_192
+READS_MAX = 256
+"""Connections read before others have a turn."""
+TICK = 1.0
+"""Seconds from one look for connections that wait too long to the next."""
 _END = b"\r\n\r\n"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FIELD = re.compile(rb"\r\n([^:\s]+):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
@@ -44,7 +56,7 @@ _SHORT_MAX = 125
 
 class Door:
     """
-    Makes the protocol of each connection: that of the HTTP server, unless nobody new is let in.
+    Meets the connections that come while newcomers are put off: an ``Entrance`` of the edge.
 
     :param inner: Makes the HTTP server's protocols.
     :param path: Of signaling.
@@ -60,70 +72,120 @@ class Door:
         self.starts = tuple(f"GET {path}{end}".encode() for end in " ?")
         self.busy = bytes((_TEXT, len(text))) + text
         self.patience = busy_timeout(busy)
+        self.loop = asyncio.get_running_loop()
+        self._visitors: dict[int, _Visitor] = {}
+        """By descriptor."""
+        self._open_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        # Their sockets have an epoll of their own, one descriptor for the loop: most are gone after
+        # three reads, and a transport for each would cost more than all that is done here.
+        self._epoll = select.epoll()
+        self.loop.add_reader(self._epoll.fileno(), self._read)
 
-    def __call__(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection."""
-        return _Visitor(self) if self.service.takes_nobody else self.inner()
+    @property
+    def is_open(self) -> bool:
+        """Return whether to be given the connections that come."""
+        now = self.loop.time()
+        if self.service.takes_nobody:
+            self._open_until = now + OPEN_SECONDS
+        return now < self._open_until
+
+    def receive(
+        self,
+        connection: socket.socket,
+        leave: Callable[[], None],
+        pass_on: Callable[[Callable[[], asyncio.Protocol]], None],
+    ) -> None:
+        """Take a connection, which does not block."""
+        visitor = _Visitor(self, connection, leave, pass_on)
+        self._visitors[connection.fileno()] = visitor
+        self._epoll.register(connection.fileno(), select.EPOLLIN)
+        if self._timer is None:
+            self._timer = self.loop.call_later(TICK, self._tick)
+
+    def forget(self, connection: socket.socket) -> None:
+        """Read no more from a connection."""
+        del self._visitors[connection.fileno()]
+        self._epoll.unregister(connection.fileno())
+
+    def close(self) -> None:
+        """Close all connections that are left."""
+        for visitor in list(self._visitors.values()):
+            visitor.end(WSCloseCode.SERVICE_RESTART)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def _read(self) -> None:
+        for descriptor, _ in self._epoll.poll(0.0, READS_MAX):
+            self._visitors[descriptor].read()
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        for visitor in [v for v in self._visitors.values() if v.ends_at <= now]:
+            visitor.end(CLOSE_NO_HELLO)
+        self._timer = self.loop.call_later(TICK, self._tick) if self._visitors else None
 
 
-class _Visitor(asyncio.Protocol):
-    """One connection. Whoever passes is handed on, and what it does from then on, too."""
+class _Visitor:
+    """One connection, until it is closed or passed on."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(
+        self,
+        door: Door,
+        connection: socket.socket,
+        leave: Callable[[], None],
+        pass_on: Callable[[Callable[[], asyncio.Protocol]], None],
+    ) -> None:
         self._door = door
-        self._transport: asyncio.Transport | None = None
-        self._inner: asyncio.Protocol | None = None
+        self._connection = connection
+        self._leave = leave
+        self._pass_on = pass_on
+        self._is_here = True
         self._head = b""
         """What opened the WebSocket; empty until then."""
         self._buffer = bytearray()
         self._needed = 0
         """Bytes without which there is nothing to look at."""
         self._answers = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._place: Hashable | None = None
+        """The join that was let begin."""
+        self.ends_at = door.loop.time() + HELLO_TIMEOUT
+        """When to close the connection if nothing comes."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._wait(HELLO_TIMEOUT)
-
-    def data_received(self, data: bytes) -> None:
-        if self._inner is not None:
-            self._inner.data_received(data)
+    def read(self) -> None:
+        """Take what has come."""
+        try:
+            data = self._connection.recv(READ_MAX_BYTES)
+        except (BlockingIOError, InterruptedError):
             return
-        if self._transport is None:
-            return  # it is closed already
+        except OSError:
+            data = b""
+        if not data:
+            self._close()
+            return
         searched = max(0, len(self._buffer) - len(_END))
         self._buffer += data
         if not self._head and not self._open(searched):
             return
-        while self._inner is None and len(self._buffer) >= max(2, self._needed):
+        while self._is_here and len(self._buffer) >= max(2, self._needed):
             if not self._read_frame():
                 return
 
-    def eof_received(self) -> bool | None:
-        return None if self._inner is None else self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
-        self._transport = None
+    def end(self, code: int) -> None:
+        """Close from our side."""
+        if self._head:
+            self._write(_close_frame(code))
+        self._close()
 
     async def close(self, code: int) -> None:
-        """Close from our side."""
-        self._end(code)
+        """Close together with the service."""
+        self.end(code)
 
     def _open(self, searched: int) -> bool:
         """Make the handshake when the request is there; return whether it was made."""
-        transport, buffer = self._transport, self._buffer
-        assert transport is not None
+        buffer = self._buffer
         if not any(buffer.startswith(start[: len(buffer)]) for start in self._door.starts):
             self._hand_on()
             return False
@@ -139,7 +201,7 @@ class _Visitor(asyncio.Protocol):
         self._head = head
         self._door.service.add_connection(self)
         accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
-        transport.write(
+        self._write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\nServer: parlour" + _END
         )
@@ -175,9 +237,8 @@ class _Visitor(asyncio.Protocol):
         self._answers += 1
         del buffer[:end]
         self._needed = 0
-        assert self._transport is not None
-        self._transport.write(self._door.busy)
-        self._wait(self._door.patience)
+        self._write(self._door.busy)
+        self.ends_at = self._door.loop.time() + self._door.patience
         return True
 
     def _turns_away(self, text: bytes) -> bool:
@@ -189,7 +250,14 @@ class _Visitor(asyncio.Protocol):
             body_type = parse_type(frame.body) if bytes(frame.body) else None
         except WireFormatError:
             return False
-        return is_put_off(self._door.service, body_type)
+        service = self._door.service
+        if is_put_off(service, body_type):
+            return True
+        if body_type != RESUMING:
+            # Counted here, or all who come at once would be let pass for one place.
+            self._place = object()
+            service.load.join_begins(self._place)
+        return False
 
     def _closed_by_peer(self, payload: bytes) -> None:
         if len(payload) == 1:
@@ -198,40 +266,62 @@ class _Visitor(asyncio.Protocol):
         # Not 1000 for a close without a code: the SDK would take that for the end of its session.
         code = int.from_bytes(payload[:2], "big") if payload else int(WSCloseCode.GOING_AWAY)
         if code in _CLOSE_CODES:
-            self._end(code)
+            self.end(code)
         else:
             self._hand_on()
 
     def _hand_on(self) -> None:
         """Let the HTTP server have the connection, and what has come."""
-        transport, data = self._transport, self._head + bytes(self._buffer)
-        assert transport is not None
         self._forget()
-        self._buffer.clear()
-        inner = self._inner = self._door.inner()
-        inner.connection_made(
-            cast("asyncio.Transport", _Opened(transport)) if self._head else transport
+        opened = partial(_Opened, place=self._place) if self._head else None
+        self._pass_on(
+            partial(_Successor, self._door.inner(), opened, self._head + bytes(self._buffer))
         )
-        inner.data_received(data)
 
-    def _end(self, code: int) -> None:
-        self._forget()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            if self._head:
-                transport.write(_close_frame(code))
-            transport.close()
+    def _write(self, data: bytes) -> None:
+        try:
+            sent = self._connection.send(data)
+        except OSError:
+            sent = 0
+        if sent < len(data):
+            # It is gone, or has not even read these few bytes.
+            self._close()
 
-    def _wait(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._end, CLOSE_NO_HELLO)
+    def _close(self) -> None:
+        if self._is_here:
+            self._forget()
+            self._connection.close()
+            self._leave()
 
     def _forget(self) -> None:
+        self._is_here = False
+        self._door.forget(self._connection)
         self._door.service.remove_connection(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+
+
+class _Successor(asyncio.Protocol):
+    """Lets a protocol of the HTTP server go on where a visitor was."""
+
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        opened: Callable[[asyncio.Transport], Any] | None,
+        data: bytes,
+    ) -> None:
+        self._inner = inner
+        self._opened = opened
+        self._data = data
+        self.data_received = inner.data_received  # type: ignore[method-assign]
+        self.eof_received = inner.eof_received  # type: ignore[method-assign]
+        self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = inner.resume_writing  # type: ignore[method-assign]
+        self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._opened is not None:
+            transport = self._opened(cast("asyncio.Transport", transport))
+        self._inner.connection_made(transport)
+        self._inner.data_received(self._data)
 
 
 class _Opened:
@@ -241,8 +331,10 @@ class _Opened:
     A request that the HTTP server refuses after all is closed with 1013, to be tried again later.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, *, place: Hashable | None) -> None:
         self._transport = transport
+        self.place = place
+        """By what ``load`` knows the join that the client was let begin."""
         self._answer: bytearray | None = bytearray()
         """What the server has answered so far; None when the answer is over."""
 

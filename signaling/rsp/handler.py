@@ -93,7 +93,12 @@ class _Socket:
         self._done = False
         self._delayed = False
         self._connection = RspConnection(
-            service=service, tokens=tokens, sessions=sessions, rng=rng, transmit=self._transmit
+            service=service,
+            tokens=tokens,
+            sessions=sessions,
+            rng=rng,
+            transmit=self._transmit,
+            place=getattr(transport, "place", None),
         )
 
     async def run(self) -> None:

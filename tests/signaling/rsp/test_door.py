@@ -1,8 +1,13 @@
 """Clients that are turned away before the HTTP server: real sockets, a real HTTP server behind."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import socket
+import ssl
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +22,12 @@ from hypothesis import strategies as st
 
 from benchmarks.crowd.crowd import speaking_rooms
 from benchmarks.server import ServerProcess, running_server
+from signaling.edge import ClientFinder, ConnectionGate, Listener
 from signaling.rsp import Door, door, tcmp
 from signaling.rsp.tcmp import CLOSE_NO_HELLO
+from signaling.service import loop_load
 from signaling.service.room_service import RoomService
+from tests.signaling.edge.certificates import write_certificate
 
 from .test_live import Handler, Page, fresh, joining, signaling, until
 
@@ -57,7 +65,9 @@ class Site:
 
 
 @asynccontextmanager
-async def site(tmp_path: Path, *, limited: bool = False, **settings: Any) -> AsyncIterator[Site]:
+async def site(
+    tmp_path: Path, *, limited: bool = False, tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[Site]:
     @web.middleware
     async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=429) if limited else await handler(request)
@@ -76,11 +86,22 @@ async def site(tmp_path: Path, *, limited: bool = False, **settings: Any) -> Asy
         await runner.setup()
         assert runner.server is not None
         entrance = Door(service=service, inner=runner.server, path="/signaling")
-        listener = await asyncio.get_running_loop().create_server(entrance, "127.0.0.1", 0)
-        yield Site(http, listener.sockets[0].getsockname()[1], service, runner.server)
-        listener.close()
+        gate = ConnectionGate(most=0, finder=ClientFinder())
+        listener = Listener(
+            runner.server,
+            host="127.0.0.1",
+            port=0,
+            backlog=100,
+            gate=gate,
+            entrance=entrance,
+            tls=None if tls is None else lambda: tls,
+        )
+        yield Site(http, await listener.start(), service, runner.server)
         await service.close()
+        await listener.stop()
+        entrance.close()
         await runner.cleanup()
+        await until(lambda: len(gate) == 0)
 
 
 def frame(first: int, payload: bytes, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
@@ -138,6 +159,59 @@ async def test_who_stays_is_let_in_on_the_same_socket(tmp_path: Path) -> None:
         await page.send({"type": "bye"})
         await page.websocket.close(code=1000)
         assert page.websocket.close_code == 1000
+
+
+async def test_no_more_are_let_pass_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_load, "SATURATED_LAG", -1.0)
+    monkeypatch.setattr(loop_load, "JOINS_AT_ONCE", 2)
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        pages = [await s.page() for _ in range(6)]
+        s.service.draining = False
+        for page in pages:
+            await page.hello()
+        answers = Counter([(await page.next())["type"] for page in pages])
+        assert answers == {"welcome": 2, "busy": 4}
+        assert s.service.load.joins == len(s.server.connections) == 2
+        for page in pages:
+            await page.websocket.close(code=1001)
+        await until(lambda: s.service.load.joins == 0)
+
+
+async def test_the_door_is_left_open_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "OPEN_SECONDS", 0.3)
+    async with site(tmp_path) as s:
+        s.service.draining = True
+        await (await s.page()).websocket.close(code=1001)
+        s.service.draining = False
+        page = await s.page()
+        assert not s.server.connections
+        await page.hello()
+        assert (await page.next())["type"] == "welcome"
+        await page.websocket.close(code=1001)
+        await asyncio.sleep(0.3)
+        page = await s.page()
+        assert len(s.server.connections) == 1
+        await page.websocket.close(code=1001)
+
+
+async def test_connections_over_tls_go_to_the_http_server(tmp_path: Path) -> None:
+    write_certificate(tmp_path, "parlour")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    async with site(tmp_path, tls=context) as s:
+        s.service.draining = True
+        url = f"https://127.0.0.1:{s.port}/signaling"
+        page = Page(await s.http.ws_connect(url, ssl=trust))
+        await page.hello(joining("alice"))
+        assert (await page.next())["type"] == "busy"
+        assert len(s.server.connections) == 1
+        await page.websocket.close(code=1001)
 
 
 async def test_a_session_is_resumed_however_busy_the_server_is(tmp_path: Path) -> None:
@@ -295,13 +369,24 @@ async def test_a_server_that_stops_closes_with_1012(tmp_path: Path) -> None:
         await closing
 
 
-async def test_a_client_that_vanishes_is_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [b"", EXAMPLE[:50], EXAMPLE, EXAMPLE + frame(0x81, hello())])
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_client_that_vanishes_is_forgotten(
+    tmp_path: Path, sent: bytes, reset: bool
+) -> None:
     async with site(tmp_path) as s:
         s.service.draining = True
+        for _ in range(20):
+            peer = socket.create_connection(("127.0.0.1", s.port))
+            if reset:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.sendall(sent)
+            await asyncio.sleep(0)
+            peer.close()
         async with s.raw() as (reader, writer):
             writer.write(EXAMPLE)
             await reader.readuntil(b"\r\n\r\n")
-            assert s.service.connection_count == 1
+            assert s.service.connection_count >= 1
             writer.transport.abort()
         await until(lambda: s.service.connection_count == 0)
 
@@ -328,16 +413,6 @@ async def test_the_whole_server_has_the_door() -> None:
             assert b"Content-Security-Policy" not in head
 
 
-class Inner(asyncio.Protocol):
-    """Keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-
-
 @given(
     data=st.one_of(
         st.binary(max_size=200),
@@ -353,8 +428,6 @@ class Inner(asyncio.Protocol):
 def test_whatever_comes_raises_nothing_and_is_kept_or_handed_on(
     data: bytes, cuts: list[int]
 ) -> None:
-    inner, written = Inner(), bytearray()
-    transport = SimpleNamespace(write=written.extend, close=lambda: None)
     service = SimpleNamespace(
         config=SimpleNamespace(busy_retry_after_ms=100),
         takes_nobody=True,
@@ -362,22 +435,51 @@ def test_whatever_comes_raises_nothing_and_is_kept_or_handed_on(
         add_connection=lambda _: None,
         remove_connection=lambda _: None,
     )
-    entrance = Door(service=cast("RoomService", service), inner=lambda: inner, path="/signaling")
+    inner = _Kept()
+    passed_on: list[Callable[[], asyncio.Protocol]] = []
+    left: list[None] = []
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
 
     async def feed() -> None:
-        visitor = entrance()
-        visitor.connection_made(cast("asyncio.Transport", transport))
+        entrance = Door(
+            service=cast("RoomService", service), inner=lambda: inner, path="/signaling"
+        )
+        entrance.receive(ours, lambda: left.append(None), passed_on.append)
         places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
         for start, end in pairwise(places):
-            visitor.data_received(data[start:end])
-        visitor.connection_lost(None)
+            with contextlib.suppress(BrokenPipeError):
+                peer.sendall(data[start:end])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        entrance.close()
 
     asyncio.run(feed())
-    if not inner.data:
+    written = b""
+    with peer, contextlib.suppress(BlockingIOError):
+        peer.setblocking(False)
+        written = peer.recv(65_536)
+    assert len(passed_on) + len(left) == 1
+    if not passed_on:
         assert data == EXAMPLE[: len(data)] or data.startswith(EXAMPLE)
-    elif EXAMPLE not in data:
-        assert inner.data == data
+        return
+    passed_on[0]().connection_made(asyncio.Transport())
+    unread = b""
+    with ours, contextlib.suppress(BlockingIOError):
+        unread = ours.recv(65_536)
+    if EXAMPLE not in data:
+        assert inner.data + unread == data
         assert not written
     else:
         assert inner.data.startswith(EXAMPLE)
-        assert data.endswith(inner.data.removeprefix(EXAMPLE))
+        assert data.endswith((inner.data + unread).removeprefix(EXAMPLE))
+
+
+class _Kept(asyncio.Protocol):
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
