@@ -13,7 +13,7 @@ from signaling.service.room_service import RoomService
 from .connection import RspConnection
 from .link import RspLink
 from .messages import MESSAGE_MAX_BYTES
-from .tcmp import CLOSE_BACKLOG, TcmpState
+from .tcmp import CLOSE_BACKLOG
 
 BACKLOG_MAX_BYTES = 8 << 20
 """A client that leaves more than this unread is cut off; it resumes with a snapshot."""
@@ -84,9 +84,6 @@ class _Socket:
         self._outbox: list[str] = []
         self._backlog_bytes = 0
         self._wake = asyncio.Event()
-        self._writer: asyncio.Task[None] | None = None
-        """Most of those who are told to come back later go before they need one."""
-        self._reads_hello = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
@@ -104,6 +101,7 @@ class _Socket:
     async def run(self) -> None:
         """Read until the socket closes."""
         self._transmit()
+        writer = asyncio.create_task(self._write(), name="signaling writer")
         code = CLOSE_ABNORMAL
         try:
             code = await self._read()
@@ -118,11 +116,10 @@ class _Socket:
                 if timer is not None:
                     timer.cancel()
             self._connection.connection_lost(code)
-            if self._writer is not None:
-                # It may be in the closing handshake, which has a time limit of its own.
-                await asyncio.wait({self._writer}, timeout=CLOSE_TIMEOUT)
-                self._writer.cancel()
-                await asyncio.gather(self._writer, return_exceptions=True)
+            # It may be in the closing handshake, which has a time limit of its own.
+            await asyncio.wait({writer}, timeout=CLOSE_TIMEOUT)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
 
     async def close(self, code: int) -> None:
         """Close from our side."""
@@ -135,10 +132,7 @@ class _Socket:
             message = await self._websocket.receive()
             match message.type:
                 case WSMsgType.TEXT:
-                    self._reads_hello = self._writer is None
                     await self._connection.receive_text(message.data)
-                    if self._reads_hello:
-                        await self._answer_hello()
                     await self._pause_after(len(message.data))
                 case WSMsgType.BINARY:
                     await self._connection.receive_binary()
@@ -152,18 +146,6 @@ class _Socket:
                 case _:
                     # The transport broke, the message was too large, or we closed ourselves.
                     return CLOSE_ABNORMAL
-
-    async def _answer_hello(self) -> None:
-        """Write what was said to a client that was not let in."""
-        self._reads_hello = False
-        if self._connection.close_code is not None:
-            self._transmit()
-            return
-        outbox, self._outbox = self._outbox, []
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            for text in outbox:
-                self._backlog_bytes -= len(text)
-                await self._websocket.send_str(text)
 
     async def _pause_after(self, length: int) -> None:
         pause = self._connection.pause_after(length)
@@ -209,10 +191,6 @@ class _Socket:
             self._abort_timer = self._loop.call_later(CLOSE_TIMEOUT, self._abort)
         if self._outbox or self._connection.close_code is not None:
             self._wake.set()
-            is_open = self._connection.tcmp.state is TcmpState.OPEN
-            if self._writer is None and (is_open or not self._reads_hello):
-                self._reads_hello = False
-                self._writer = asyncio.create_task(self._write(), name="signaling writer")
         self._rearm()
 
     def _abort(self) -> None:
