@@ -29,7 +29,8 @@ def test_figures_tell_of_joins_that_received_media(tmp_path: Path) -> None:
     goodput = [median(s["joins_per_second"] for s in half) for half in (turns[::2], turns[1::2])]
     assert result["joins_per_second"] == goodput[0]
     assert result["overload_goodput_share"] == goodput[1] / goodput[0]
-    assert result["joins_per_server_cpu_second"] > 0
+    cost = median(step["server_cpu_ms_per_join"] for step in turns[::2])
+    assert result["joins_per_server_cpu_second"] == 1000 / cost
     assert result["limited_by"] in ("server", "clients")
 
 
