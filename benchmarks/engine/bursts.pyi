@@ -1,6 +1,7 @@
 """Frames in bulk at an even pace, and all that comes to one socket: for measuring a fan-out."""
 
 import socket
+from array import array
 from collections.abc import Sequence
 from typing import final
 
@@ -81,7 +82,7 @@ class Capture:
     def __new__(cls, socket: socket.socket) -> Capture: ...
     def read(self) -> list[bytes]:
         """Take what is there; return what is not RTP."""
-    def arrivals(self) -> tuple[dict[int, int], list[int]]:
-        """Return packets by SSRC and times of arrival in units of 250 us, since the last call."""
+    def arrivals(self) -> tuple[dict[int, int], array[int]]:
+        """Return packets by SSRC and wall-clock us of each arrival, since the last call."""
     def take(self) -> list[tuple[bytes, int]]:
         """Return RTP packets and the wall-clock ns of their arrival, and forget them."""

@@ -5,8 +5,11 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
+from cpython.array cimport array, clone
+
 import os
 import random
+from array import array as make_array
 
 from benchmarks.engine.state cimport (
     NET_BATCH,
@@ -43,6 +46,7 @@ cdef enum:
     HISTORY = 2048              # frames; a power of two
     CATCH_UP_NS = 50000000      # behind by more, the schedule starts anew
 
+cdef array _signed = make_array("q")
 cdef const uint8_t *MAGIC = b"plbf"
 cdef uint8_t filler[FILLER_BYTES]
 cdef bytes _filler = random.Random(3).randbytes(FILLER_BYTES)
@@ -343,14 +347,24 @@ cdef class Capture:
 
     def arrivals(self):
         cdef dict counts = {}
-        cdef list ticks = []
-        cdef uint32_t ssrc
+        cdef array arrivals_us = clone(_signed, <Py_ssize_t>(self.count - self.counted), False)
+        cdef int64_t *at_us = <int64_t *>arrivals_us.data.as_longlongs
+        cdef size_t begin = self.counted
+        cdef size_t first = begin
+        cdef uint32_t ssrc = 0
         while self.counted < self.count:
-            ssrc = load32(self.data + self.packets[self.counted].offset + 8)
-            counts[ssrc] = counts.get(ssrc, 0) + 1
-            ticks.append(self.packets[self.counted].at_ns // 250000)
+            at_us[self.counted - begin] = self.packets[self.counted].at_ns // 1000
+            if self.counted == first:
+                ssrc = self._ssrc(first)
             self.counted += 1
-        return counts, ticks
+            # A frame's packets come one behind the other.
+            if self.counted == self.count or self._ssrc(self.counted) != ssrc:
+                counts[ssrc] = counts.get(ssrc, 0) + self.counted - first
+                first = self.counted
+        return counts, arrivals_us
+
+    cdef uint32_t _ssrc(self, size_t index) noexcept:
+        return load32(self.data + self.packets[index].offset + 8)
 
     def take(self):
         cdef list found = []

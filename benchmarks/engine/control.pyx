@@ -1,6 +1,6 @@
 """RTCP and consent; the contract is in ``control.pxd``."""
 
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from benchmarks.engine.inbound cimport inbound_nack
@@ -41,7 +41,7 @@ from router._fastpath.rtcp cimport (
 )
 from router._fastpath.sha1 cimport HMAC_SHA1_LENGTH, hmac_sha1
 from router._fastpath.srtp cimport srtcp_open, srtcp_seal
-from router._fastpath.transport_cc cimport arrival_feedback
+from router._fastpath.transport_cc cimport ARRIVAL_LOG_FULL, arrival_feedback, arrival_note
 from router._fastpath.wire cimport load32, store16, store32, store64
 
 cdef enum:
@@ -228,6 +228,20 @@ cdef void _feed_back(engine_state *e, connection *c) noexcept nogil:
         if length == 0:
             return
         _send(e, c, out, length)
+
+
+cdef void control_assume(
+    engine_state *e, connection *c, uint16_t first, const int64_t *at_us, int64_t count
+) noexcept nogil:
+    cdef int64_t i
+    if c.arrivals == NULL or c.first_inbound == NOBODY:
+        return
+    c.arrivals_ssrc = e.inbounds[c.first_inbound].ssrc
+    for i in range(count):
+        arrival_note(c.arrivals, <uint16_t>(first + i), at_us[i])
+        if c.arrivals.unreported >= ARRIVAL_LOG_FULL:
+            _feed_back(e, c)
+    _feed_back(e, c)
 
 
 cdef void _repair(

@@ -18,6 +18,12 @@ cdef void inbound_receive(
     engine_state *e, connection *c, const net_message *m, int64_t now_us
 ) noexcept nogil
 
+# Go on behind ``highest``, an extended sequence number: what came until then was counted elsewhere.
+cdef void inbound_resume(connection *c, inbound *s, int64_t highest) noexcept nogil
+
+# Count packets behind the highest as if they had come.
+cdef void inbound_assume(engine_state *e, inbound *s, int64_t count) noexcept nogil
+
 # Read messages whole for a while: twice as long each time.
 cdef void inbound_doubt(connection *c, int64_t now_us) noexcept nogil
 

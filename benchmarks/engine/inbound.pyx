@@ -40,6 +40,7 @@ from router._fastpath.sequence cimport (
     sequence_estimate,
     sequence_is_new,
     sequence_nearest,
+    sequence_resume,
     sequence_window,
 )
 from router._fastpath.srtp cimport srtp_open
@@ -345,6 +346,19 @@ cdef void inbound_receive(
         else:
             _receive_packet(e, c, m.data + at, <int>length, <int>(m.seen - at), now_us, &last)
         at += length
+
+
+cdef void inbound_resume(connection *c, inbound *s, int64_t highest) noexcept nogil:
+    sequence_resume(&s.window, highest)
+    s.statistics.started = True
+    s.statistics.base_ext_seq = highest + 1
+    s.statistics.highest_ext_seq = highest
+    c.streams += 1
+    c.speakers += not s.is_video
+
+
+cdef void inbound_assume(engine_state *e, inbound *s, int64_t count) noexcept nogil:
+    _accept_run(e, s, s.window.highest + 1, count, 0)
 
 
 cdef int inbound_nack(

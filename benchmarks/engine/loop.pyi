@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, final
 
+from typing_extensions import Buffer
+
 from .figures import (
     AudioPattern,
     InboundCounters,
@@ -48,6 +50,7 @@ class Engine:
         consent: tuple[bytes, bytes] | None = None,
         consent_interval: float = 5.0,
         sampled: bool = False,
+        reads: bool = True,
     ) -> int:
         """
         Take over a UDP socket, which stays the caller's, and return the connection's number. The
@@ -61,6 +64,7 @@ class Engine:
         :param consent: USERNAME and password of binding requests, which then go out about every
             ``consent_interval`` seconds; the answers are counted, and not handed on.
         :param sampled: Open and check every packet, and note its latency.
+        :param reads: Look at the socket; somebody else does otherwise.
         :raises ValueError: for what cannot be.
         :raises OSError: when the socket cannot be connected or watched.
         """
@@ -81,8 +85,31 @@ class Engine:
         """Begin to send a stream and return its number."""
     def set_pattern(self, stream: int, pattern: VideoPattern | AudioPattern) -> None:
         """Go on at another rate; a bitrate of 0 pauses."""
-    def add_inbound(self, connection: int, *, ssrc: int, kind: str, rtx_ssrc: int = 0) -> int:
-        """Count a stream of kind ``audio`` or ``video`` and return its number."""
+    def add_inbound(
+        self,
+        connection: int,
+        *,
+        ssrc: int,
+        kind: str,
+        rtx_ssrc: int = 0,
+        highest: int | None = None,
+    ) -> int:
+        """
+        Count a stream of kind ``audio`` or ``video`` and return its number.
+
+        :param highest: Extended sequence number behind which it goes on; None begins with what
+            comes.
+        """
+    def assume_received(
+        self, connection: int, packets: Mapping[int, int], first: int, arrivals_us: Buffer
+    ) -> None:
+        """
+        Report packets as received that were dropped on purpose on the way.
+
+        :param packets: How many more of each inbound stream.
+        :param first: Transport-wide number (0..65535) of the first of them.
+        :param arrivals_us: When each came, as signed 64-bit numbers. Feedback goes out at once.
+        """
     def request_key_frame(self, stream: int) -> None:
         """Send a PLI for an inbound stream, at most one in half a second."""
     def remove(self, stream: int) -> None:

@@ -13,7 +13,8 @@ from libc.string cimport memcpy, memset
 import os
 import threading
 
-from benchmarks.engine.control cimport REPORT_US, control_timer
+from benchmarks.engine.control cimport REPORT_US, control_assume, control_timer
+from benchmarks.engine.inbound cimport inbound_assume, inbound_resume
 from benchmarks.engine.outbound cimport ARENA_BYTES
 from benchmarks.engine.rounds cimport (
     EPOLL_CLOEXEC,
@@ -213,6 +214,7 @@ cdef class Engine:
         self, int fd, remote, *, int profile, bytes send_key not None, bytes send_salt not None,
         bytes receive_key not None, bytes receive_salt not None, extensions, str cname="load",
         uint32_t rtcp_index=1 << 16, consent=None, double consent_interval=5.0, bint sampled=False,
+        bint reads=True,
     ):
         cdef connection_state *c
         cdef int32_t index
@@ -250,7 +252,8 @@ cdef class Engine:
                 )
                 if consent is not None:
                     self._set_consent(c, consent[0], consent[1], consent_interval)
-                self._watch(c, index)
+                if reads:
+                    self._watch(c, index)
             except BaseException:
                 connection_close(&self.e, index)
                 self.free_connections.append(index)
@@ -452,7 +455,9 @@ cdef class Engine:
         finally:
             pthread_mutex_unlock(&self.lock)
 
-    def add_inbound(self, connection, *, uint32_t ssrc, str kind, uint32_t rtx_ssrc=0):
+    def add_inbound(
+        self, connection, *, uint32_t ssrc, str kind, uint32_t rtx_ssrc=0, highest=None
+    ):
         cdef inbound *s
         cdef int32_t index
         if kind not in ("audio", "video") or ssrc == 0:
@@ -475,6 +480,8 @@ cdef class Engine:
             s.next = c.first_inbound
             c.first_inbound = index
             s.ssrc, s.rtx_ssrc = ssrc, rtx_ssrc
+            if highest is not None:
+                inbound_resume(c, s, highest)
             if table_put(c, ssrc, index) != 0 or (
                 rtx_ssrc and table_put(c, rtx_ssrc, index | RTX_FLAG) != 0
             ):
@@ -503,6 +510,19 @@ cdef class Engine:
                 self._outbound(stream)
                 outbound_close(&self.e, stream)
                 self.free_outbounds.append(stream)
+        finally:
+            pthread_mutex_unlock(&self.lock)
+
+    def assume_received(self, connection, packets, uint16_t first, const int64_t[::1] arrivals_us):
+        cdef int64_t count = arrivals_us.shape[0]
+        self._acquire()
+        try:
+            c = self._connection(connection)
+            for stream, number in packets.items():
+                inbound_assume(&self.e, self._inbound(stream), number)
+            if count:
+                with nogil:
+                    control_assume(&self.e, c, first, &arrivals_us[0], count)
         finally:
             pthread_mutex_unlock(&self.lock)
 

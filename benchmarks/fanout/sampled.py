@@ -11,6 +11,8 @@ from router.rtp import RtpPacket, parse_packet
 from router.sdp.config import TRANSPORT_WIDE_CC_EXTENSION
 
 if TYPE_CHECKING:
+    from array import array
+
     from benchmarks.engine import FrameSender
 
 _HALF = 0x8000
@@ -185,14 +187,11 @@ class SampledReceiver:
         for data in self._capture.read():
             self._peer.receive(data, self._server)
 
-    def arrivals(self) -> tuple[dict[int, int], list[int]]:
-        """
-        Return what came since the last time: packets of each publisher, and when, in units of
-        250 us.
-        """
-        packets, ticks = self._capture.arrivals()
-        publishers = self._publishers
-        return {publishers[s]: count for s, count in packets.items() if s in publishers}, ticks
+    def arrivals(self) -> "tuple[dict[int, int], array[int]]":
+        """Return what came since the last time: packets of each publisher, and when, in us."""
+        packets, arrivals_us = self._capture.arrivals()
+        found = self._publishers
+        return {found[s]: count for s, count in packets.items() if s in found}, arrivals_us
 
 
 def _transport_cc_id(peer: Peer) -> int:

@@ -19,22 +19,18 @@ from benchmarks.load import (
     WhipSession,
     make_certificate,
 )
-from benchmarks.load.bursts import (
-    FEEDBACK_PACKETS,
-    BurstPublisher,
-    DroppedReceiver,
-    FeedbackBody,
-)
+from benchmarks.load.bursts import BurstPublisher, DroppedReceiver
 from benchmarks.load.description import Section
+from benchmarks.load.handoff import EngineHost, EnginePeer
 from benchmarks.network import Link
 from benchmarks.processes import cpu_time
 from benchmarks.report import Progress
 from benchmarks.server import ServerProcess
-from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80
+from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80, SrtpProfile
 
 from .drop import drop_media
 from .pace import pace
-from .quiet import QuietReader
+from .quiet import INTERVAL, QuietReader
 from .sampled import Continuity, SampledReceiver
 
 if TYPE_CHECKING:
@@ -71,15 +67,9 @@ class Audience:
 
     def report(self) -> None:
         """Report for all of them what the sampled one received."""
-        packets, ticks = self.sampled.arrivals()
-        if not ticks:
-            return
-        bodies = [
-            FeedbackBody(ticks[start : start + FEEDBACK_PACKETS])
-            for start in range(0, len(ticks), FEEDBACK_PACKETS)
-        ]
-        for receiver in self.dropped:
-            receiver.report(packets, bodies)
+        packets, arrivals_us = self.sampled.arrivals()
+        for receiver in self.dropped if arrivals_us else ():
+            receiver.report(packets, arrivals_us)
 
 
 class FanoutSession:
@@ -118,22 +108,18 @@ class FanoutSession:
 
         :param publishers: Of each room; likewise ``subscribers``.
         """
-        set_up = _SetUp(server, link, suite)
+        from benchmarks.engine import Engine
+
         connector = aiohttp.TCPConnector(limit=0)  # each subscriber holds one
-        async with aiohttp.ClientSession(connector=connector) as set_up.http:
-            try:
-                yield cls(
-                    server,
-                    set_up.http,
-                    *await set_up.run(rooms, publishers, subscribers, progress),
-                )
-            finally:
-                if set_up.reader is not None:
-                    set_up.reader.close()
-                for peer in set_up.peers:
-                    peer.close(silently=True)
-                for client in set_up.subscribers:
-                    await client.vanish()
+        async with aiohttp.ClientSession(connector=connector) as http:
+            with Engine(tick_us=round(INTERVAL * 1e6)) as engine:
+                set_up = _SetUp(server, link, suite, http, EngineHost(engine))
+                try:
+                    yield cls(
+                        server, http, *await set_up.run(rooms, publishers, subscribers, progress)
+                    )
+                finally:
+                    await set_up.close()
 
     def forget(self) -> None:
         """Count from here on."""
@@ -181,20 +167,27 @@ class FanoutSession:
 class _Joined:
     """A room in which everybody receives everybody."""
 
-    clients: list[RspClient]
+    receivers: list[EnginePeer]
     streams: list[dict[int, int]]
-    """Of each client: SSRC by publisher."""
+    """Of each receiver: SSRC by publisher."""
     senders: "dict[int, FrameSender]" = field(default_factory=dict)
     """By publisher."""
 
 
 class _SetUp:
-    def __init__(self, server: ServerProcess, link: Link, suite: str) -> None:
-        self.http: aiohttp.ClientSession
-        self.peers: list[Peer] = []
-        self.reader: QuietReader | None = None
-        self.subscribers: list[RspClient] = []
+    def __init__(
+        self,
+        server: ServerProcess,
+        link: Link,
+        suite: str,
+        http: aiohttp.ClientSession,
+        media: EngineHost,
+    ) -> None:
         self._server, self._link, self._suite = server, link, suite
+        self._http, self._media = http, media
+        self._peers: list[Peer] = []
+        self._reader: QuietReader | None = None
+        self._subscribers: list[RspClient] = []
         self._rng = random.Random(1)
         self._certificate = make_certificate(self._rng)
 
@@ -206,44 +199,44 @@ class _SetUp:
         sources: list[tuple[Peer, Section]] = []
         for room in (f"fanout-{number}" for number in range(rooms)):
             await self._server.create_room(
-                self.http,
+                self._http,
                 UniqueName=room,
                 Type="group",
                 MaxParticipants=max(2, publishers + subscribers),
             )
             first = len(sources)
             sources += [await self._publish(room, first + n) for n in range(publishers)]
-            clients = await self._join(room, publishers, subscribers, progress)
+            receivers = await self._join(room, publishers, subscribers, progress)
             progress.say(f"{room}: waiting until everybody receives everybody")
-            streams = [await self._streams(client, publishers) for client in clients]
+            streams = [await self._streams(peer, publishers) for peer in receivers]
             for peer, section in sources[first:]:
                 peer.core.media.stop(section)
-            joined.append(_Joined(clients, streams))
+            joined.append(_Joined(receivers, streams))
         await asyncio.sleep(PAUSE_SECONDS)
         for number, (peer, section) in enumerate(sources):
             bursts.append(BurstPublisher(peer, section, publisher=number))
             joined[number // publishers].senders[number] = bursts[-1].sender
-        self._drop_media([room.clients[0].peer for room in joined])
+        self._drop_media([room.receivers[0] for room in joined])
         return bursts, self._audiences(joined)
 
     async def _join(
         self, room: str, publishers: int, subscribers: int, progress: Progress
-    ) -> list[RspClient]:
+    ) -> list[EnginePeer]:
         turns = asyncio.Semaphore(JOINS_AT_ONCE)
-        clients: list[RspClient] = []
+        receivers: list[EnginePeer] = []
 
         async def join(number: int) -> None:
             async with turns:
-                clients.append(await self._subscribe(room, number, publishers))
-                progress.say(f"{room}: {len(clients)} of {subscribers} subscribers joined")
+                receivers.append(await self._subscribe(room, number, publishers))
+                progress.say(f"{room}: {len(receivers)} of {subscribers} subscribers joined")
 
         await asyncio.gather(*(join(number) for number in range(subscribers)))
-        return clients
+        return receivers
 
-    def _drop_media(self, sampled: list[Peer]) -> None:
+    def _drop_media(self, sampled: list[EnginePeer]) -> None:
         """Of all but these."""
         if self._link.is_loopback:
-            for client in self.subscribers:
+            for client in self._subscribers:
                 if client.peer not in sampled:
                     drop_media(client.peer.socket)
             return
@@ -254,41 +247,50 @@ class _SetUp:
 
     def _audiences(self, joined: list[_Joined]) -> list[Audience]:
         audiences = []
-        readers = {}
+        self._reader = QuietReader()
         for room in joined:
-            peer = room.clients[0].peer
-            sampled = SampledReceiver(peer, room.senders, room.streams[0])
-            readers[peer] = sampled.read
+            first = room.receivers[0]
+            sampled = SampledReceiver(first, room.senders, room.streams[0])
+            self._reader.add(first.socket, sampled.read)
+            for peer in room.receivers:
+                peer.hand_over(reads=peer is not first)
             dropped = [
-                DroppedReceiver(client.peer, found)
-                for client, found in zip(room.clients, room.streams, strict=True)
+                DroppedReceiver(peer, found)
+                for peer, found in zip(room.receivers, room.streams, strict=True)
             ]
             audiences.append(Audience(sampled, dropped))
-        self.reader = QuietReader()
-        for peer in self.peers:
-            reader = peer.yield_reading()
-            self.reader.add(peer.socket, readers.get(peer, reader))
+        for publishing in self._peers:
+            if not isinstance(publishing, EnginePeer):
+                self._reader.add(publishing.socket, publishing.yield_reading())
         return audiences
 
-    def _peer(self, *, receives: bool) -> Peer:
-        profile = AEAD_AES_128_GCM if not receives else _PROFILES[self._suite]
-        config = ClientConfig(
+    async def close(self) -> None:
+        """Let everybody go."""
+        if self._reader is not None:
+            self._reader.close()
+        for peer in self._peers:
+            peer.close(silently=True)
+        for client in self._subscribers:
+            await client.vanish()
+        self._media.close()
+
+    def _config(self, profile: SrtpProfile, *, receives: bool) -> ClientConfig:
+        return ClientConfig(
             certificate=self._certificate,
             video_codecs=("VP8",),
             srtp_profiles=(profile,),
             receives=receives,
         )
-        rng = random.Random(self._rng.getrandbits(64))
-        peer = Peer(config, rng=rng, host=self._link.ours)
-        self.peers.append(peer)
-        return peer
 
     async def _publish(self, room: str, number: int) -> tuple[Peer, Section]:
-        peer = self._peer(receives=False)
+        config = self._config(AEAD_AES_128_GCM, receives=False)
+        rng = random.Random(self._rng.getrandbits(64))
+        peer = Peer(config, rng=rng, host=self._link.ours)
+        self._peers.append(peer)
         encoder = Vp8Encoder(number, SETUP_VIDEO, self._rng)
         section = peer.core.publish(encoder, f"video-{number}", asyncio.get_running_loop().time())
         whip = WhipSession(
-            self.http,
+            self._http,
             peer,
             endpoint=f"{self._server.url}/whip/{room}",
             token=self._server.account.access_token(f"publisher-{number}", room),
@@ -297,30 +299,34 @@ class _SetUp:
         await peer.wait_connected(seconds=SETUP_SECONDS)
         return peer, section
 
-    async def _subscribe(self, room: str, number: int, publishers: int) -> RspClient:
+    async def _subscribe(self, room: str, number: int, publishers: int) -> EnginePeer:
+        config = self._config(_PROFILES[self._suite], receives=True)
+        rng = random.Random(self._rng.getrandbits(64))
+        peer = EnginePeer(config, self._media, rng=rng, host=self._link.ours, waits=True)
+        self._peers.append(peer)
         client = RspClient(
-            self.http,
-            self._peer(receives=True),
+            self._http,
+            peer,
             url=self._server.signaling_url,
             token=self._server.account.access_token(f"subscriber-{number}", room),
             room=room,
             rng=random.Random(self._rng.getrandbits(64)),
         )
         await client.join(seconds=SETUP_SECONDS)
-        self.subscribers.append(client)
-        await client.peer.wait_connected(seconds=SETUP_SECONDS)
+        self._subscribers.append(client)
+        await peer.wait_connected(seconds=SETUP_SECONDS)
         await client.wait_subscribed(publishers, seconds=SETUP_SECONDS)
-        return client
+        return peer
 
-    async def _streams(self, client: RspClient, publishers: int) -> dict[int, int]:
+    async def _streams(self, peer: Peer, publishers: int) -> dict[int, int]:
         """Return the SSRC by which each publisher arrives, once all do."""
 
         def found() -> dict[int, int]:
             return {
                 publisher: ssrc
-                for ssrc, stream in client.peer.core.media.inbound.items()
+                for ssrc, stream in peer.core.media.inbound.items()
                 for publisher in stream.publishers
             }
 
-        await client.peer.wait_until(lambda: len(found()) == publishers, seconds=SETUP_SECONDS)
+        await peer.wait_until(lambda: len(found()) == publishers, seconds=SETUP_SECONDS)
         return found()

@@ -3,21 +3,22 @@ Media in bulk: frames as one sealed, segmented message; and receivers whose medi
 way, which report all the same as if they had it.
 """
 
-import operator
 import random
 import struct
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from router._fastpath.srtp import SrtpSession
-from router.rtp import PacketType, RtcpPacket, TransportFeedback
 from router.sdp.config import TRANSPORT_WIDE_CC_EXTENSION
 
 from .description import Section
+from .handoff import EnginePeer
 from .peer import Peer
 
-FEEDBACK_PACKETS = 1000
-"""Of which one feedback packet tells, so that it fits into a datagram."""
+if TYPE_CHECKING:
+    from array import array
+
 _FILLER = random.Random(3).randbytes(4096)
 _MARK = struct.Struct("!4sIIH")
 _MAGIC = b"plbf"
@@ -88,39 +89,6 @@ class BurstPublisher:
         self._packets = packets
 
 
-class FeedbackBody:
-    """
-    Transport-wide feedback that says that everything arrived, for many receivers at once.
-
-    :param ticks: At most :data:`FEEDBACK_PACKETS`.
-    """
-
-    def __init__(self, ticks: list[int]) -> None:
-        self.count = len(ticks)
-        reference = ticks[0] // 256
-        deltas = list(map(operator.sub, ticks, (reference * 256, *ticks[:-1])))
-        if min(deltas) < 0 or max(deltas) > 255:
-            deltas = [min(255, max(0, delta)) for delta in deltas]
-        chunks = b""
-        for start in range(0, self.count, 0x1FFF):
-            run = min(0x1FFF, self.count - start)
-            chunks += (1 << 13 | run).to_bytes(2, "big")
-        self._reference = (reference & 0xFFFFFF) << 8
-        self._tail = chunks + bytes(deltas)
-
-    def packet(self, *, sender_ssrc: int, media_ssrc: int, base: int, number: int) -> bytes:
-        """Return the feedback of one receiver."""
-        head = struct.pack(
-            "!IIHHI", sender_ssrc, media_ssrc, base, self.count, self._reference | number & 0xFF
-        )
-        body = head + self._tail
-        return RtcpPacket(
-            packet_type=PacketType.RTPFB,
-            count=TransportFeedback.TRANSPORT_CC,
-            body=body + bytes(-len(body) % 4),
-        ).serialize()
-
-
 class DroppedReceiver:
     """
     A client whose media is dropped from now on: reports as if it had come.
@@ -128,33 +96,20 @@ class DroppedReceiver:
     :param streams: SSRC of the inbound stream of each publisher.
     """
 
-    def __init__(self, peer: Peer, streams: dict[int, int]) -> None:
+    def __init__(self, peer: EnginePeer, streams: dict[int, int]) -> None:
         self._peer = peer
-        self._inbound = {
-            publisher: peer.core.media.inbound[ssrc] for publisher, ssrc in streams.items()
-        }
-        self._next = (peer.core.media.last_transport_cc + 1) & 0xFFFF
-        self._feedback = 0
+        self._streams = {publisher: peer.inbound[ssrc] for publisher, ssrc in streams.items()}
+        self._next = peer.core.media.last_transport_cc + 1
 
-    def report(self, packets: Mapping[int, int], bodies: list[FeedbackBody]) -> None:
+    def report(self, packets: Mapping[int, int], arrivals_us: "array[int]") -> None:
         """
         Take over what arrived and send feedback; RRs follow by themselves.
 
         :param packets: How many of each publisher.
         """
-        for publisher, count in packets.items():
-            self._inbound[publisher].assume_received(count)
-        core = self._peer.core
-        path = core.ice.selected_path
-        if core.srtp is None or path is None:
-            return
-        for body in bodies:
-            packet = body.packet(
-                sender_ssrc=1,
-                media_ssrc=next(iter(self._inbound.values())).ssrc,
-                base=self._next,
-                number=self._feedback,
-            )
-            self._next = (self._next + body.count) & 0xFFFF
-            self._feedback += 1
-            self._peer.socket.sendto(core.srtp.protect_rtcp(packet), (path[1].host, path[1].port))
+        self._peer.assume_received(
+            {self._streams[publisher]: count for publisher, count in packets.items()},
+            self._next & 0xFFFF,
+            arrivals_us,
+        )
+        self._next += len(arrivals_us)

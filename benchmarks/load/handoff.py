@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from benchmarks.engine import AudioPattern, VideoPattern
@@ -12,6 +13,8 @@ from .description import Section
 from .peer import Peer
 
 if TYPE_CHECKING:
+    from array import array
+
     from benchmarks.engine import Engine
 
 SILENT_VIDEO, SILENT_AUDIO = VideoPattern(bitrate_bps=0), AudioPattern(bitrate_bps=0)
@@ -39,12 +42,13 @@ class EngineHost:
 
 class EnginePeer(Peer):
     """
-    A peer that hands its socket over when DTLS is up.
+    A peer that hands its socket over, when DTLS is up or later.
 
     :param publisher: Number that all it sends is stamped with.
     :param sampled: Open and check all that it receives.
     :param consent_interval: Seconds between requests for consent that the engine makes, beside
         those of ICE; None for none.
+    :param waits: Until :meth:`hand_over` is called.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class EnginePeer(Peer):
         publisher: int = 0,
         sampled: bool = False,
         consent_interval: float | None = None,
+        waits: bool = False,
     ) -> None:
         super().__init__(config, rng=rng, host=host)
         self.inbound: dict[int, int] = {}
@@ -64,6 +69,7 @@ class EnginePeer(Peer):
         self.outbound: dict[int, int] = {}
         self._media, self._publisher, self._sampled = media, publisher, sampled
         self._consent_interval = consent_interval
+        self._waits = waits
         self._connection: int | None = None
 
     @property
@@ -92,6 +98,12 @@ class EnginePeer(Peer):
         self._follow_descriptions()
         return answer
 
+    def assume_received(
+        self, packets: Mapping[int, int], first: int, arrivals_us: "array[int]"
+    ) -> None:
+        """Report what was dropped on purpose on the way; see the engine."""
+        self._media.engine.assume_received(self.connection, packets, first, arrivals_us)
+
     def close(self, *, silently: bool = False) -> None:
         """Close the socket."""
         if self._connection is not None:
@@ -102,10 +114,15 @@ class EnginePeer(Peer):
 
     def _note(self, event: ClientEvent) -> None:
         super()._note(event)
-        if isinstance(event, Connected):
-            self._hand_over()
+        if isinstance(event, Connected) and not self._waits:
+            self.hand_over()
 
-    def _hand_over(self) -> None:
+    def hand_over(self, *, reads: bool = True) -> None:
+        """
+        Let the engine have the socket.
+
+        :param reads: Otherwise the engine only sends, and somebody else reads.
+        """
         srtp, path = self.core.srtp, self.core.ice.selected_path
         assert srtp is not None
         assert path is not None
@@ -126,6 +143,7 @@ class EnginePeer(Peer):
             sampled=self._sampled,
             consent=None if self._consent_interval is None else self.core.consent_credentials(),
             consent_interval=self._consent_interval or 0.0,
+            reads=reads,
         )
         self._media.peers[self._connection] = self
         self._follow_descriptions()
@@ -142,8 +160,13 @@ class EnginePeer(Peer):
         if section.current.receives and section.remote_ssrcs:
             ssrc, *rtx = section.remote_ssrcs
             if ssrc not in self.inbound:
+                known = self.core.media.inbound.get(ssrc)
                 self.inbound[ssrc] = engine.add_inbound(
-                    connection, ssrc=ssrc, kind=section.kind, rtx_ssrc=rtx[0] if rtx else 0
+                    connection,
+                    ssrc=ssrc,
+                    kind=section.kind,
+                    rtx_ssrc=rtx[0] if rtx else 0,
+                    highest=None if known is None else known.highest,
                 )
         sends = section.current.sends and section.payload_type is not None
         if sends and section.ssrc not in self.outbound:

@@ -147,10 +147,10 @@ class InboundStream:
         self._read_payload(packet, index, now)
         return True
 
-    def assume_received(self, count: int) -> None:
-        """Report ``count`` more packets as received, which were dropped on purpose on the way."""
-        self._highest += count
-        self.counters.packets += count
+    @property
+    def highest(self) -> int | None:
+        """The largest extended sequence number that came, counted from 2^16; None before any."""
+        return None if self._base is None else self._highest
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Take an SR of this stream."""

@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -57,7 +58,14 @@ DEADLINE = 20.0
 class Server:
     """The other end: a socket whose packets libsrtp seals and opens."""
 
-    def __init__(self, engine: Engine, *, profile: int = PROFILE_GCM, sampled: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        profile: int = PROFILE_GCM,
+        sampled: bool = True,
+        reads: bool = True,
+    ) -> None:
         rng = random.Random(profile)
         to_server, to_client = random_keys(profile, rng), random_keys(profile, rng)
         self.engine = engine
@@ -79,6 +87,7 @@ class Server:
             receive_salt=to_client[1],
             extensions=EXTENSIONS,
             sampled=sampled,
+            reads=reads,
         )
 
     def seal(self, packet: RtpPacket) -> bytes:
@@ -425,6 +434,47 @@ def test_feedback_tells_when_each_packet_came(engine: Engine) -> None:
     assert [number for number, _ in arrivals] == [n for n in range(30) if n != 7]
     times = [at for _, at in arrivals]
     assert times == sorted(times)
+    server.close()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_was_dropped_is_reported_as_received(engine: Engine, *, reads: bool) -> None:
+    server = Server(engine, sampled=False, reads=reads)
+    first, second = (
+        engine.add_inbound(server.connection, ssrc=ssrc, kind="video", highest=highest)
+        for ssrc, highest in ((REMOTE, 65_536 + 99), (REMOTE + 10, 70_000))
+    )
+    server.send_rtcp(
+        SenderReport(
+            ssrc=REMOTE, ntp=1 << 32, rtp_timestamp=0, packet_count=1, octet_count=1
+        ).to_packet()
+    )
+    arrivals_us = array("q", [1 << 40 | 750 * n for n in range(2_000)])
+    engine.assume_received(server.connection, {first: 1_500, second: 500}, 65_000, arrivals_us)
+    found: list[tuple[int, int]] = []
+
+    def all_told() -> bool:
+        found[:] = [
+            arrival
+            for p in server.feedback(PacketType.RTPFB, TransportFeedback.TRANSPORT_CC)
+            for arrival in parse_transport_cc(p).arrivals()
+        ]
+        return len(found) >= 2_000
+
+    server.receive_until(all_told)
+    assert [number for number, _ in found] == [(65_000 + n) & 0xFFFF for n in range(2_000)]
+    assert [at - found[0][1] for _, at in found] == [3 * n for n in range(2_000)]
+    server.rtcp.clear()
+    server.receive_until(lambda: bool(server.feedback(PacketType.RR, 2)))
+    report = parse_receiver_report(server.feedback(PacketType.RR, 2)[0])
+    blocks = {block.ssrc: block for block in report.blocks}
+    assert blocks[REMOTE].highest_sequence_number == 65_536 + 1_599
+    assert blocks[REMOTE + 10].highest_sequence_number == 70_500
+    assert all((b.fraction_lost, b.packets_lost) == (0, 0) for b in blocks.values())
+    assert (blocks[REMOTE].last_sr != 0) == reads
+    engine.assume_received(server.connection, {}, 0, array("q"))
+    with pytest.raises(KeyError):
+        engine.assume_received(server.connection, {99: 1}, 0, array("q"))
     server.close()
 
 
