@@ -244,7 +244,7 @@ class Server:
             signaling_path=settings.signaling_path,
         )
         factory = await self._run_application(application)
-        door = Door(service=service, inner=factory, path=settings.signaling_path)
+        door = Door(service=service, path=settings.signaling_path)
         self._stack.callback(door.close)
         if tls is not None:
             host = settings.tls_host or ("::" if has_ipv6() else "0.0.0.0")

@@ -12,7 +12,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import structlog
 
@@ -28,7 +28,8 @@ ACCEPT_PAUSE = 1.0
 """Seconds until the next connection is accepted when there are no descriptors left."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-ProtocolFactory: TypeAlias = Callable[[], asyncio.Protocol]
+Begin: TypeAlias = Callable[[asyncio.Protocol, asyncio.Transport], None]
+"""Tells a protocol that its connection is made, and of what came on it before."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,14 +45,14 @@ class Entrance(Protocol):
         self,
         connection: socket.socket,
         leave: Callable[[], None],
-        pass_on: Callable[[ProtocolFactory], None],
+        pass_on: Callable[[Begin], None],
     ) -> None:
         """
         Take a connection.
 
         :param connection: Does not block.
         :param leave: To be called when it was closed.
-        :param pass_on: Gives the connection to a protocol of the loop, instead of closing it.
+        :param pass_on: Gives the connection to a protocol of the listener, instead of closing it.
         """
 
 
@@ -101,20 +102,25 @@ class ConnectionGate:
 class _Counted(asyncio.Protocol):
     """Passes everything to another protocol, and tells when the connection is gone."""
 
-    def __init__(self, inner: asyncio.Protocol, leave: Callable[[], None]) -> None:
+    def __init__(self, inner: asyncio.Protocol, leave: Callable[[], None], begin: Begin) -> None:
         self._inner = inner
         self._leave = leave
+        self._begin = begin
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.eof_received = inner.eof_received  # type: ignore[method-assign]
         self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
         self.resume_writing = inner.resume_writing  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._inner.connection_made(transport)
+        self._begin(self._inner, cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         self._inner.connection_lost(exc)
+
+
+def _begin(protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
+    protocol.connection_made(transport)
 
 
 class Listener:
@@ -128,7 +134,7 @@ class Listener:
 
     def __init__(
         self,
-        factory: ProtocolFactory,
+        factory: Callable[[], asyncio.Protocol],
         *,
         host: str,
         port: int,
@@ -218,26 +224,26 @@ class Listener:
                 pass_on = partial(self._serve_soon, connection, leave)
                 self._entrance.receive(connection, leave, pass_on)
             else:
-                self._serve_soon(connection, leave, self._factory)
+                self._serve_soon(connection, leave, _begin)
 
     def _accept_again(self, bound: socket.socket) -> None:
         if bound in self._sockets:
             self._loop.add_reader(bound, self._accept, bound)
 
     def _serve_soon(
-        self, connection: socket.socket, leave: Callable[[], None], factory: ProtocolFactory
+        self, connection: socket.socket, leave: Callable[[], None], begin: Begin
     ) -> None:
-        task = self._loop.create_task(self._serve(connection, leave, factory))
+        task = self._loop.create_task(self._serve(connection, leave, begin))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(
-        self, connection: socket.socket, leave: Callable[[], None], factory: ProtocolFactory
+        self, connection: socket.socket, leave: Callable[[], None], begin: Begin
     ) -> None:
         """Hand a connection to the loop; over TLS, wait for the end of the handshake."""
         handed = False
         try:
-            protocol = _Counted(factory(), leave)
+            protocol = _Counted(self._factory(), leave, begin)
             context = None if self._tls is None else self._tls()
             handed = True
             await self._loop.connect_accepted_socket(

@@ -18,8 +18,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Hashable
-from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from aiohttp import WSCloseCode
 
@@ -42,6 +41,7 @@ READS_MAX = 256
 """Connections read before others have a turn."""
 TICK = 1.0
 """Seconds from one look for connections that wait too long to the next."""
+_Begin: TypeAlias = Callable[[asyncio.Protocol, asyncio.Transport], None]
 _END = b"\r\n\r\n"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FIELD = re.compile(rb"\r\n([^:\s]+):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)")
@@ -58,17 +58,13 @@ class Door:
     """
     Meets the connections that come while newcomers are put off: an ``Entrance`` of the edge.
 
-    :param inner: Makes the HTTP server's protocols.
     :param path: Of signaling.
     """
 
-    def __init__(
-        self, *, service: RoomService, inner: Callable[[], asyncio.Protocol], path: str
-    ) -> None:
+    def __init__(self, *, service: RoomService, path: str) -> None:
         busy = busy_answer(service.config)
         text = serialize(busy).encode()
         self.service = service
-        self.inner = inner
         self.starts = tuple(f"GET {path}{end}".encode() for end in " ?")
         self.busy = bytes((_TEXT, len(text))) + text
         self.patience = busy_timeout(busy)
@@ -94,7 +90,7 @@ class Door:
         self,
         connection: socket.socket,
         leave: Callable[[], None],
-        pass_on: Callable[[Callable[[], asyncio.Protocol]], None],
+        pass_on: Callable[[_Begin], None],
     ) -> None:
         """Take a connection, which does not block."""
         visitor = _Visitor(self, connection, leave, pass_on)
@@ -136,7 +132,7 @@ class _Visitor:
         door: Door,
         connection: socket.socket,
         leave: Callable[[], None],
-        pass_on: Callable[[Callable[[], asyncio.Protocol]], None],
+        pass_on: Callable[[_Begin], None],
     ) -> None:
         self._door = door
         self._connection = connection
@@ -273,10 +269,15 @@ class _Visitor:
     def _hand_on(self) -> None:
         """Let the HTTP server have the connection, and what has come."""
         self._forget()
-        opened = partial(_Opened, place=self._place) if self._head else None
-        self._pass_on(
-            partial(_Successor, self._door.inner(), opened, self._head + bytes(self._buffer))
-        )
+        self._pass_on(self._go_on)
+
+    def _go_on(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
+        """Let a protocol be where this visitor was."""
+        opened = _Opened(transport, place=self._place) if self._head else transport
+        protocol.connection_made(cast("asyncio.Transport", opened))
+        data = self._head + bytes(self._buffer)
+        self._buffer.clear()
+        protocol.data_received(data)
 
     def _write(self, data: bytes) -> None:
         try:
@@ -297,31 +298,6 @@ class _Visitor:
         self._is_here = False
         self._door.forget(self._connection)
         self._door.service.remove_connection(self)
-
-
-class _Successor(asyncio.Protocol):
-    """Lets a protocol of the HTTP server go on where a visitor was."""
-
-    def __init__(
-        self,
-        inner: asyncio.Protocol,
-        opened: Callable[[asyncio.Transport], Any] | None,
-        data: bytes,
-    ) -> None:
-        self._inner = inner
-        self._opened = opened
-        self._data = data
-        self.data_received = inner.data_received  # type: ignore[method-assign]
-        self.eof_received = inner.eof_received  # type: ignore[method-assign]
-        self.pause_writing = inner.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = inner.resume_writing  # type: ignore[method-assign]
-        self.connection_lost = inner.connection_lost  # type: ignore[method-assign]
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._opened is not None:
-            transport = self._opened(cast("asyncio.Transport", transport))
-        self._inner.connection_made(transport)
-        self._inner.data_received(self._data)
 
 
 class _Opened:

@@ -85,7 +85,7 @@ async def site(
         runner = web.AppRunner(app)
         await runner.setup()
         assert runner.server is not None
-        entrance = Door(service=service, inner=runner.server, path="/signaling")
+        entrance = Door(service=service, path="/signaling")
         gate = ConnectionGate(most=0, finder=ClientFinder())
         listener = Listener(
             runner.server,
@@ -436,15 +436,13 @@ def test_whatever_comes_raises_nothing_and_is_kept_or_handed_on(
         remove_connection=lambda _: None,
     )
     inner = _Kept()
-    passed_on: list[Callable[[], asyncio.Protocol]] = []
+    passed_on: list[Callable[[asyncio.Protocol, asyncio.Transport], None]] = []
     left: list[None] = []
     ours, peer = socket.socketpair()
     ours.setblocking(False)
 
     async def feed() -> None:
-        entrance = Door(
-            service=cast("RoomService", service), inner=lambda: inner, path="/signaling"
-        )
+        entrance = Door(service=cast("RoomService", service), path="/signaling")
         entrance.receive(ours, lambda: left.append(None), passed_on.append)
         places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
         for start, end in pairwise(places):
@@ -463,7 +461,7 @@ def test_whatever_comes_raises_nothing_and_is_kept_or_handed_on(
     if not passed_on:
         assert data == EXAMPLE[: len(data)] or data.startswith(EXAMPLE)
         return
-    passed_on[0]().connection_made(asyncio.Transport())
+    passed_on[0](inner, asyncio.Transport())
     unread = b""
     with ours, contextlib.suppress(BlockingIOError):
         unread = ours.recv(65_536)
