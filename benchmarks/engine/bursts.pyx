@@ -142,7 +142,7 @@ cdef void _send_frame(burst *b) noexcept nogil:
     srtp_seal(jobs, <int>count)
     length = (count - 1) * PACKET_BYTES + last + GCM_TAG_LENGTH
     sent.at_ns = net_realtime_ns()
-    if net_send(b.fd, arena, length, PACKET_BYTES) != 0:
+    if net_send(b.fd, NULL, arena, length, PACKET_BYTES) != 0:
         b.refused += count
     b.picture_id = (b.picture_id + 1) & 0x7FFF
     b.frame += 1

@@ -74,7 +74,7 @@ cdef uint32_t _sender_ssrc(engine_state *e, const connection *c) noexcept nogil:
 cdef void _send(engine_state *e, connection *c, uint8_t *packet, int length) noexcept nogil:
     length = srtcp_seal(&c.keys[0], packet, length, c.rtcp_index)
     c.rtcp_index = (c.rtcp_index + 1) & 0x7FFFFFFF
-    if length > 0 and net_send(c.fd, packet, <uint32_t>length, 0) == 0:
+    if length > 0 and net_send(c.fd, &c.way, packet, <uint32_t>length, 0) == 0:
         e.counts[COUNT_RTCP_SENT] += 1
 
 
@@ -302,7 +302,7 @@ cdef void _ask_consent(engine_state *e, connection *c) noexcept nogil:
     store16(out + 2, <uint32_t>(at + 8 - STUN_HEADER))
     store32(out + at + 4, _crc(out, at) ^ 0x5354554E)
     _put(out, at, FINGERPRINT, 4)
-    net_send(c.fd, out, <uint32_t>(at + 8), 0)
+    net_send(c.fd, &c.way, out, <uint32_t>(at + 8), 0)
     e.counts[COUNT_CONSENT_SENT] += 1
 
 

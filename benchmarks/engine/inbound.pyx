@@ -18,9 +18,12 @@ from benchmarks.engine.state cimport (
     LATENCY_BUCKETS,
     LATENCY_STEPS,
     NOBODY,
+    RECENT,
     RTX_FLAG,
     next_random,
+    recent_stream_of,
     stream_of,
+    udp_socket,
 )
 from router._fastpath.deadlines cimport NEVER_US, deadlines_advance
 from router._fastpath.loss cimport (
@@ -62,6 +65,16 @@ cdef enum:
     REPAIR_US = 200000          # in which repairs come, that have to be opened
     DOUBT_US = 2000000          # at first
     MAX_DOUBT_US = 64000000
+
+
+cdef extern from *:
+    """
+    #define prefetch(line) __builtin_prefetch(line)
+    """
+    void prefetch(const char *line) noexcept nogil
+
+cdef enum:
+    CACHE_LINE = 64
 
 
 # What a message's next packet is likely to continue.
@@ -110,8 +123,20 @@ cdef void _check(engine_state *e, const uint8_t *payload, int length, int64_t at
         _note_latency(e, at_us - sent_us)
 
 
-cdef inline void _read_whole(connection *c, int64_t until_us) noexcept nogil:
-    c.whole_until_us = max(c.whole_until_us, until_us)
+cdef inline void _read_whole(
+    engine_state *e, const connection *c, int64_t until_us
+) noexcept nogil:
+    cdef udp_socket *sock = &e.sockets[c.socket]
+    sock.whole_until_us = max(sock.whole_until_us, until_us)
+
+
+# Count a stream of which the first packet came.
+cdef void _begin(engine_state *e, connection *c, const inbound *s) noexcept nogil:
+    cdef udp_socket *sock = &e.sockets[c.socket]
+    c.streams += 1
+    c.speakers += not s.is_video
+    sock.streams = max(sock.streams, c.streams)
+    sock.speakers = max(sock.speakers, c.speakers)
 
 
 # Mark those behind the highest as received: mostly in one word of the window.
@@ -161,7 +186,7 @@ cdef void _note_gap(
 ) noexcept nogil:
     s.lost += <uint64_t>(last - first + 1)
     e.counts[COUNT_LOST] += <uint64_t>(last - first + 1)
-    _read_whole(&e.connections[s.connection], now_us + REPAIR_US)
+    _read_whole(e, &e.connections[s.connection], now_us + REPAIR_US)
     if not s.is_video:
         return
     if s.losses == NULL:
@@ -187,12 +212,11 @@ cdef bint _count(
     if not sequence_is_new(&s.window, ext_seq):
         s.duplicates += 1
         e.counts[COUNT_DUPLICATES] += 1
-        inbound_doubt(c, now_us)
+        inbound_doubt(e, c, now_us)
         return False
     if not s.window.started:
         s.first_us = now_us
-        c.streams += 1
-        c.speakers += not s.is_video
+        _begin(e, c, s)
     elif ext_seq > highest + 1:
         if c.unseen and not s.is_video:
             unseen = min(c.unseen, ext_seq - highest - 1)
@@ -259,6 +283,35 @@ cdef void _plan_feedback(engine_state *e, connection *c, int64_t now_us) noexcep
         deadlines_advance(&e.control, <uint32_t>(c - e.connections), now_us)
 
 
+cdef int32_t _stream_of(engine_state *e, connection *c, uint32_t ssrc) noexcept nogil:
+    cdef int32_t stream = recent_stream_of(c, ssrc)
+    cdef int slot
+    if stream == NOBODY:
+        stream = stream_of(c, ssrc)
+        if stream != NOBODY and not stream & RTX_FLAG and e.inbounds[stream].is_video:
+            slot = <int>(c.recents % RECENT)
+            c.recent_ssrc[slot] = ssrc
+            c.recent_stream[slot] = stream
+            c.recents += 1
+    return stream
+
+
+cdef void inbound_prefetch(const engine_state *e, const connection *c) noexcept nogil:
+    cdef const inbound *s
+    cdef const char *line
+    cdef int i
+    if c.arrivals != NULL:
+        prefetch(<const char *>c.arrivals)
+        prefetch(<const char *>&c.arrivals.unreported)
+    for i in range(RECENT):
+        if c.recent_ssrc[i]:
+            s = &e.inbounds[c.recent_stream[i]]
+            line = <const char *>s
+            while line < <const char *>&s.losses:
+                prefetch(line)
+                line += CACHE_LINE
+
+
 # Take a packet of which ``seen`` bytes are there, at least its header.
 cdef void _receive_packet(
     engine_state *e, connection *c, uint8_t *data, int length, int seen, int64_t now_us,
@@ -273,7 +326,7 @@ cdef void _receive_packet(
         return
     if last.ssrc != view.ssrc:
         last.ssrc = view.ssrc
-        last.stream = stream_of(c, view.ssrc)
+        last.stream = _stream_of(e, c, view.ssrc)
     if c.arrivals != NULL and view.extension_length[KIND_TRANSPORT_CC] == 2:
         last.transport_cc_seq = load16(data + view.extension_at[KIND_TRANSPORT_CC])
         arrival_note(c.arrivals, <uint16_t>last.transport_cc_seq, now_us)
@@ -288,7 +341,9 @@ cdef void _receive_packet(
         return
     last.ext_seq = _index(&s.window, view.seq)
     last.rtp_ts = view.rtp_ts
-    if _count(e, s, last.ext_seq, length, view.rtp_ts, False, now_us) and c.sampled:
+    if not _count(e, s, last.ext_seq, length, view.rtp_ts, False, now_us):
+        return
+    if c.sampled and length <= seen:
         payload_length = _open(e, c, &view, length, last.ext_seq - START)
         if payload_length > 0:
             _check(e, data + view.header_length, payload_length, now_us)
@@ -308,12 +363,12 @@ cdef void _infer(
         _note_arrivals(c.arrivals, <uint16_t>(last.transport_cc_seq + 1), count, now_us)
         _plan_feedback(e, c, now_us)
     if last.stream == NOBODY or last.stream & RTX_FLAG:
-        inbound_doubt(c, now_us)
+        inbound_doubt(e, c, now_us)
         return
     s = &e.inbounds[last.stream]
     if not s.is_video:
         c.unseen += count
-        inbound_doubt(c, now_us)
+        inbound_doubt(e, c, now_us)
     elif s.window.highest == last.ext_seq:
         _accept_run(e, s, last.ext_seq + 1, count, m.length - at)
     else:
@@ -321,9 +376,9 @@ cdef void _infer(
             _count(e, s, last.ext_seq + i, <int>m.segment, last.rtp_ts, False, now_us)
 
 
-cdef void inbound_doubt(connection *c, int64_t now_us) noexcept nogil:
+cdef void inbound_doubt(engine_state *e, connection *c, int64_t now_us) noexcept nogil:
     c.doubt_us = min(2 * c.doubt_us, MAX_DOUBT_US) if c.doubt_us else DOUBT_US
-    _read_whole(c, now_us + c.doubt_us)
+    _read_whole(e, c, now_us + c.doubt_us)
 
 
 cdef void inbound_receive(
@@ -348,13 +403,14 @@ cdef void inbound_receive(
         at += length
 
 
-cdef void inbound_resume(connection *c, inbound *s, int64_t highest) noexcept nogil:
+cdef void inbound_resume(
+    engine_state *e, connection *c, inbound *s, int64_t highest
+) noexcept nogil:
     sequence_resume(&s.window, highest)
     s.statistics.started = True
     s.statistics.base_ext_seq = highest + 1
     s.statistics.highest_ext_seq = highest
-    c.streams += 1
-    c.speakers += not s.is_video
+    _begin(e, c, s)
 
 
 cdef void inbound_assume(engine_state *e, inbound *s, int64_t count) noexcept nogil:

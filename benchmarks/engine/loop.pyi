@@ -34,6 +34,14 @@ class Engine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+    def share(self, fd: int) -> None:
+        """
+        Let several connections use an IPv4 socket that is bound to all addresses, until the engine
+        ends: it is read at once for all of them.
+
+        :raises ValueError: when there are too many.
+        :raises OSError: when it cannot be watched.
+        """
     def add_connection(
         self,
         fd: int,
@@ -49,12 +57,13 @@ class Engine:
         rtcp_index: int = 1 << 16,
         consent: tuple[bytes, bytes] | None = None,
         consent_interval: float = 5.0,
-        sampled: bool = False,
+        sampled: float = 0.0,
         reads: bool = True,
+        source: str | None = None,
     ) -> int:
         """
-        Take over a UDP socket, which stays the caller's, and return the connection's number. The
-        socket is connected: from then on it takes datagrams of ``remote`` only.
+        Take over a UDP socket, which stays the caller's, and return the connection's number. Unless
+        it is shared, the socket is connected: from then on it takes datagrams of ``remote`` only.
 
         :param remote: Numeric address and port of the server.
         :param profile: Of DTLS-SRTP (RFC 5764): 7 or 1.
@@ -63,8 +72,11 @@ class Engine:
         :param rtcp_index: SRTCP index to begin with, above those already used with these keys.
         :param consent: USERNAME and password of binding requests, which then go out about every
             ``consent_interval`` seconds; the answers are counted, and not handed on.
-        :param sampled: Open and check every packet, and note its latency.
+        :param sampled: How often of all times (0..1) that the socket is read, all that waits is
+            opened and checked, and its latency noted. What is read anyway to the end is opened too.
         :param reads: Look at the socket; somebody else does otherwise.
+        :param source: Of a socket that is shared: the connection's own address, of which no other
+            one may have the last 16 bits. Datagrams to it are taken from anybody.
         :raises ValueError: for what cannot be.
         :raises OSError: when the socket cannot be connected or watched.
         """
@@ -115,7 +127,10 @@ class Engine:
     def remove(self, stream: int) -> None:
         """Forget a stream, inbound or outbound."""
     def drop(self, connection: int, share: float) -> None:
-        """Lose this share (0..1) of the RTP packets that come from now on."""
+        """
+        Lose this share (0..1) of the RTP packets that come from now on. Messages are read whole, of
+        a socket that is shared those of all.
+        """
     def set_consent_interval(self, connection: int, seconds: float) -> None:
         """Ask for consent more often, or less."""
     def fileno(self) -> int:

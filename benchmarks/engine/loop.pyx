@@ -42,10 +42,12 @@ from benchmarks.engine.state cimport (
     MAX_INBOUND,
     MAX_MID,
     MAX_OUTBOUND,
+    MAX_SHARED,
     MAX_USERNAME,
     NOBODY,
     QUEUE_SLOTS,
     RTX_FLAG,
+    SHARED_ADDRESSES,
     connection as connection_state,
     engine_state,
     inbound,
@@ -55,12 +57,15 @@ from benchmarks.engine.state cimport (
     net_drops,
     net_monotonic_us,
     net_prepare,
+    net_tell_address,
     net_waiters_add,
+    net_way_init,
     next_random,
     next_share,
     outbound,
     queued,
     sent_packet,
+    udp_socket,
 )
 from benchmarks.engine.streams cimport (
     connection_close,
@@ -130,7 +135,8 @@ cdef class Engine:
     cdef int32_t connections
     cdef int32_t outbounds
     cdef int32_t inbounds
-    cdef uint64_t drops_gone     # of connections that were removed
+    cdef dict shared            # index of a shared socket, by descriptor
+    cdef uint64_t drops_gone    # of connections that were removed
 
     def __cinit__(self, *, int64_t tick_us=4000, uint64_t seed=1):
         cdef engine_state *e = &self.e
@@ -141,24 +147,28 @@ cdef class Engine:
         e.tick_us = tick_us
         e.random = seed * 2 + 1
         e.connections = <connection_state *>calloc(MAX_CONNECTIONS, sizeof(connection_state))
+        e.sockets = <udp_socket *>calloc(MAX_CONNECTIONS + MAX_SHARED, sizeof(udp_socket))
+        e.by_address = <int32_t *>calloc(SHARED_ADDRESSES, sizeof(int32_t))
         e.outbounds = <outbound *>calloc(MAX_OUTBOUND, sizeof(outbound))
         e.inbounds = <inbound *>calloc(MAX_INBOUND, sizeof(inbound))
         e.queue = <queued *>calloc(QUEUE_SLOTS, sizeof(queued))
         e.buffers = <net_buffers *>calloc(1, sizeof(net_buffers))
         e.arena = <uint8_t *>calloc(1, ARENA_BYTES)
         if (
-            e.connections == NULL or e.outbounds == NULL or e.inbounds == NULL
+            e.connections == NULL or e.sockets == NULL or e.by_address == NULL
+            or e.outbounds == NULL or e.inbounds == NULL
             or e.queue == NULL or e.buffers == NULL or e.arena == NULL
             or deadlines_init(&e.sending, MAX_OUTBOUND) != 0
             or deadlines_init(&e.control, MAX_CONNECTIONS) != 0
         ):
             raise MemoryError()
         net_buffers_init(e.buffers)
+        memset(e.by_address, 0xFF, SHARED_ADDRESSES * sizeof(int32_t))  # NOBODY
         e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         e.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if e.epoll_fd < 0 or e.event_fd < 0:
             raise OSError("epoll and eventfd cannot be had")
-        self.remotes = {}
+        self.remotes, self.shared = {}, {}
         self.free_connections, self.free_outbounds, self.free_inbounds = [], [], []
 
     def __dealloc__(self):
@@ -170,6 +180,8 @@ cdef class Engine:
         deadlines_free(&e.sending)
         deadlines_free(&e.control)
         free(e.connections)
+        free(e.sockets)
+        free(e.by_address)
         free(e.outbounds)
         free(e.inbounds)
         free(e.queue)
@@ -210,11 +222,26 @@ cdef class Engine:
 
     # Connections
 
+    def share(self, int fd):
+        cdef int32_t index
+        self._acquire()
+        try:
+            if len(self.shared) == MAX_SHARED:
+                raise ValueError("too many sockets")
+            index = MAX_CONNECTIONS + <int32_t>len(self.shared)
+            if net_tell_address(fd) != 0:
+                raise OSError(errno, f"descriptor {fd}: {os.strerror(errno)}")
+            self._watch(fd, index)
+            self.e.sockets[index].shared = True
+            self.shared[fd] = index
+        finally:
+            pthread_mutex_unlock(&self.lock)
+
     def add_connection(
         self, int fd, remote, *, int profile, bytes send_key not None, bytes send_salt not None,
         bytes receive_key not None, bytes receive_salt not None, extensions, str cname="load",
-        uint32_t rtcp_index=1 << 16, consent=None, double consent_interval=5.0, bint sampled=False,
-        bint reads=True,
+        uint32_t rtcp_index=1 << 16, consent=None, double consent_interval=5.0, double sampled=0,
+        bint reads=True, source=None,
     ):
         cdef connection_state *c
         cdef int32_t index
@@ -231,6 +258,8 @@ cdef class Engine:
         }
         if not all(0 <= number <= ONE_BYTE_IDS for number in ids.values()):
             raise ValueError(f"extension ids {ids}")
+        if sampled and source is not None:
+            raise ValueError("what shares a socket is not sampled")
         if consent is not None and not 1 <= len(consent[0]) <= MAX_USERNAME:
             raise ValueError("the username of consent is too long")
         self._acquire()
@@ -244,16 +273,22 @@ cdef class Engine:
             memset(c, 0, sizeof(connection_state))
             c.used = True
             c.fd = fd
+            c.socket = index
             c.first_outbound = c.first_inbound = NOBODY
             c.feedback_us = c.consent_us = NEVER_US
             try:
+                if source is None:
+                    self._connect(c, remote)
+                else:
+                    self._join(c, index, source, remote)
                 self._set_up(
-                    c, remote, profile, send_key, send_salt, receive_key, receive_salt, ids
+                    c, profile, send_key, send_salt, receive_key, receive_salt, ids
                 )
                 if consent is not None:
                     self._set_consent(c, consent[0], consent[1], consent_interval)
-                if reads:
-                    self._watch(c, index)
+                if reads and source is None:
+                    self._watch(fd, index)
+                    self.e.sockets[index].sampled = <uint32_t>(sampled * 0xFFFFFFFF)
             except BaseException:
                 connection_close(&self.e, index)
                 self.free_connections.append(index)
@@ -261,7 +296,7 @@ cdef class Engine:
             self.remotes[index] = (remote[0], remote[1])
             c.cname_length = len(name)
             memcpy(c.cname, <const uint8_t *><const char *>name, <size_t>len(name))
-            c.sampled = sampled
+            c.sampled = sampled > 0
             c.rtcp_index = rtcp_index & 0x7FFFFFFF
             c.local_ssrc = <uint32_t>(next_random(&self.e) >> 32) | 1
             c.report_us = net_monotonic_us() + <int64_t>(REPORT_US * next_share(&self.e))
@@ -274,15 +309,35 @@ cdef class Engine:
         self.connections += 1
         return self.connections - 1
 
-    cdef int _set_up(
-        self, connection_state *c, remote, int profile, bytes send_key, bytes send_salt,
-        bytes receive_key, bytes receive_salt, dict ids
-    ) except -1:
+    cdef int _connect(self, connection_state *c, remote) except -1:
         cdef bytes host = remote[0].encode()
         if net_connect(c.fd, host, <uint16_t>remote[1]) != 0:
             if errno == EINVAL:
                 raise ValueError(f"not a numeric address: {remote[0]!r}")
             raise OSError(errno, f"{os.strerror(errno)}: {remote[0]} port {remote[1]}")
+        return 0
+
+    cdef int _join(self, connection_state *c, int32_t index, source, remote) except -1:
+        cdef bytes own = source.encode(), host = remote[0].encode()
+        fd = c.fd
+        c.fd = -1                   # until nothing can go wrong
+        if fd not in self.shared:
+            raise ValueError(f"descriptor {fd} is not shared")
+        if net_way_init(&c.way, own, host, <uint16_t>remote[1]) != 0:
+            raise ValueError(f"not both numeric IPv4 addresses: {source!r}, {remote[0]!r}")
+        place = &self.e.by_address[c.way.source & (SHARED_ADDRESSES - 1)]
+        if place[0] != NOBODY:
+            c.way.source = 0
+            raise ValueError(f"{source} or one with the same end is in use")
+        place[0] = index
+        c.fd = fd
+        c.socket = self.shared[fd]
+        return 0
+
+    cdef int _set_up(
+        self, connection_state *c, int profile, bytes send_key, bytes send_salt,
+        bytes receive_key, bytes receive_salt, dict ids
+    ) except -1:
         c.keys = <srtp_session *>aligned_alloc(64, 2 * sizeof(srtp_session))
         if c.keys == NULL:
             raise MemoryError()
@@ -316,13 +371,17 @@ cdef class Engine:
         )
         return 0
 
-    cdef int _watch(self, connection_state *c, int32_t index) except -1:
+    cdef int _watch(self, int fd, int32_t index) except -1:
         cdef epoll_event event
-        net_prepare(c.fd)
+        cdef udp_socket *sock = &self.e.sockets[index]
+        net_prepare(fd)
         event.events = EPOLLIN | EPOLLET
         event.data.u32 = <uint32_t>index
-        if epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, c.fd, &event) != 0:
-            raise OSError(f"descriptor {c.fd} cannot be watched")
+        if epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            raise OSError(f"descriptor {fd} cannot be watched")
+        memset(sock, 0, sizeof(udp_socket))
+        sock.fd = fd
+        sock.used = True
         return 0
 
     cdef connection_state *_connection(self, index) except NULL:
@@ -343,18 +402,26 @@ cdef class Engine:
             while stream != NOBODY:
                 self.free_inbounds.append(stream)
                 stream = self.e.inbounds[stream].next
-            self.drops_gone += net_drops(c.fd)
+            if not c.way.source:
+                self.drops_gone += net_drops(c.fd)
             connection_close(&self.e, connection)
             self.free_connections.append(connection)
         finally:
             pthread_mutex_unlock(&self.lock)
 
     def drop(self, connection, double share):
+        cdef int32_t i
         if not 0 <= share <= 1:
             raise ValueError(f"share {share}")
         self._acquire()
         try:
-            self._connection(connection).drop_share = <uint32_t>(share * 0xFFFFFFFF)
+            c = self._connection(connection)
+            c.drop_share = <uint32_t>(share * 0xFFFFFFFF)
+            self.e.sockets[c.socket].lossy = False
+            for i in range(self.connections):
+                other = &self.e.connections[i]
+                if other.used and other.drop_share:
+                    self.e.sockets[other.socket].lossy = True
         finally:
             pthread_mutex_unlock(&self.lock)
 
@@ -481,7 +548,7 @@ cdef class Engine:
             c.first_inbound = index
             s.ssrc, s.rtx_ssrc = ssrc, rtx_ssrc
             if highest is not None:
-                inbound_resume(c, s, highest)
+                inbound_resume(&self.e, c, s, highest)
             if table_put(c, ssrc, index) != 0 or (
                 rtx_ssrc and table_put(c, rtx_ssrc, index | RTX_FLAG) != 0
             ):
@@ -586,8 +653,10 @@ cdef class Engine:
             counts = [self.e.counts[i] for i in range(COUNTERS)]
             drops = self.drops_gone
             for i in range(self.connections):
-                if self.e.connections[i].used:
+                if self.e.connections[i].used and not self.e.connections[i].way.source:
                     drops += net_drops(self.e.connections[i].fd)
+            for i in range(len(self.shared)):
+                drops += net_drops(self.e.sockets[MAX_CONNECTIONS + i].fd)
         finally:
             pthread_mutex_unlock(&self.lock)
         return Totals(**dict(zip(_COUNTERS, counts)), receive_drops=drops)

@@ -33,7 +33,7 @@
 #define SO_MEMINFO 55
 #endif
 
-#define NET_BATCH 16
+#define NET_BATCH 32
 #define NET_SLOT 65536
 #define NET_RECEIVE_BUFFER (8 << 20)
 
@@ -44,7 +44,7 @@ typedef struct net_buffers {
         char bytes[128];
         size_t aligned;
     } control[NET_BATCH];
-    uint8_t slots[NET_BATCH][NET_SLOT];
+    uint8_t bytes[NET_BATCH * NET_SLOT];
     uint32_t size; /* of each slot, that is in use */
 } net_buffers;
 
@@ -53,8 +53,15 @@ typedef struct net_message {
     uint32_t length;
     uint32_t seen;    /* bytes of it that are at data */
     uint32_t segment; /* bytes of each datagram but the last */
+    uint32_t to;      /* IPv4 address that it came to; 0: not asked for */
     int64_t at_ns;    /* CLOCK_REALTIME at which the kernel took it; 0: not told */
 } net_message;
+
+/* From where to where, for a socket that is not connected. */
+typedef struct net_way {
+    uint32_t source; /* 0: the socket is connected */
+    struct sockaddr_in remote;
+} net_way;
 
 static inline int64_t net_clock_ns(clockid_t clock) {
     struct timespec now;
@@ -83,11 +90,31 @@ static inline int64_t net_thread_cpu_ns(pthread_t thread) {
 
 /* Sets the options that the engine needs of a socket; none is vital. */
 static inline void net_prepare(int fd) {
-    int on = 1, size = NET_RECEIVE_BUFFER;
+    int on = 1, size = NET_RECEIVE_BUFFER, found = 0;
+    socklen_t length = sizeof found;
     setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &found, &length) == 0 && found >= size) return;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+/* Tells of each message which address it came to. Returns 0, or -1 with errno. */
+static inline int net_tell_address(int fd) {
+    int on = 1;
+    return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+}
+
+/* Returns 0, or -1 for what are no numeric IPv4 addresses. */
+static inline int net_way_init(net_way *way, const char *source, const char *host, uint16_t port) {
+    struct in_addr from;
+    memset(way, 0, sizeof *way);
+    way->remote.sin_family = AF_INET;
+    way->remote.sin_port = htons(port);
+    if (inet_pton(AF_INET, source, &from) != 1 || inet_pton(AF_INET, host, &way->remote.sin_addr) != 1)
+        return -1;
+    way->source = ntohl(from.s_addr);
+    return 0;
 }
 
 /* Datagrams that found the receive buffer full. */
@@ -113,9 +140,8 @@ static inline int net_connect(int fd, const char *host, uint16_t port) {
 }
 
 static inline void net_buffers_init(net_buffers *b) {
-    b->size = NET_SLOT;
+    b->size = 0;
     for (int i = 0; i < NET_BATCH; i++) {
-        b->parts[i] = (struct iovec){b->slots[i], NET_SLOT};
         struct msghdr *header = &b->headers[i].msg_hdr;
         memset(header, 0, sizeof *header);
         header->msg_iov = &b->parts[i];
@@ -130,7 +156,8 @@ static inline void net_buffers_init(net_buffers *b) {
  */
 static inline int net_receive(net_buffers *b, int fd, uint32_t size) {
     if (size != b->size) {
-        for (int i = 0; i < NET_BATCH; i++) b->parts[i].iov_len = size;
+        for (int i = 0; i < NET_BATCH; i++)
+            b->parts[i] = (struct iovec){&b->bytes[(size_t)i * size], size};
         b->size = size;
     }
     for (int i = 0; i < NET_BATCH; i++)
@@ -146,10 +173,11 @@ static inline int net_receive(net_buffers *b, int fd, uint32_t size) {
 
 static inline void net_read(net_buffers *b, int i, net_message *m) {
     struct msghdr *header = &b->headers[i].msg_hdr;
-    m->data = b->slots[i];
+    m->data = b->parts[i].iov_base;
     m->length = m->segment = b->headers[i].msg_len;
     m->seen = m->length < b->size ? m->length : b->size;
     m->at_ns = 0;
+    m->to = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
         if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
             int size;
@@ -159,27 +187,46 @@ static inline void net_read(net_buffers *b, int i, net_message *m) {
             struct timespec at;
             memcpy(&at, CMSG_DATA(c), sizeof at);
             m->at_ns = (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+        } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            m->to = ntohl(info.ipi_addr.s_addr);
         }
     }
 }
 
-/* Sends one datagram, or with a segment size a run of them. Returns 0, or -1: not sent. */
-static inline int net_send(int fd, const uint8_t *data, uint32_t length, uint32_t segment) {
+/*
+ * Sends one datagram, or with a segment size a run of them; way may be NULL for a connected socket.
+ * Returns 0, or -1: not sent.
+ */
+static inline int net_send(int fd, const net_way *way, const uint8_t *data, uint32_t length,
+                           uint32_t segment) {
     union {
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+        char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
         size_t aligned;
     } control;
     struct iovec part = {(void *)data, length};
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    struct cmsghdr *c = (struct cmsghdr *)control.bytes;
+    size_t used = 0;
     if (segment && segment < length) {
         uint16_t size = (uint16_t)segment;
-        header.msg_control = control.bytes;
-        header.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-        c->cmsg_level = SOL_UDP;
-        c->cmsg_type = UDP_SEGMENT;
-        c->cmsg_len = CMSG_LEN(sizeof size);
+        *c = (struct cmsghdr){CMSG_LEN(sizeof size), SOL_UDP, UDP_SEGMENT};
         memcpy(CMSG_DATA(c), &size, sizeof size);
+        used = CMSG_SPACE(sizeof size);
+        c = (struct cmsghdr *)(control.bytes + used);
+    }
+    if (way && way->source) {
+        struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(way->source)};
+        header.msg_name = (void *)&way->remote;
+        header.msg_namelen = sizeof way->remote;
+        *c = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+        memcpy(CMSG_DATA(c), &info, sizeof info);
+        used += CMSG_SPACE(sizeof info);
+    }
+    if (used) {
+        header.msg_control = control.bytes;
+        header.msg_controllen = used;
     }
     for (int attempt = 0; attempt < 3; attempt++) {
         if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;

@@ -14,8 +14,11 @@ from benchmarks.engine.state cimport (
 )
 from router._fastpath.deadlines cimport NEVER_US, deadlines_set
 from router._fastpath.rtcp cimport rtcp_write_sr
-from router._fastpath.srtp cimport srtp_job, srtp_seal, srtp_tag_length
+from router._fastpath.srtp cimport srtp_job, srtp_seal, srtp_session, srtp_tag_length
 from router._fastpath.wire cimport store16, store32
+
+cdef extern from "srtp_types.h" nogil:
+    void srtp_prefetch(const srtp_session *session)
 
 cdef enum:
     RUN = 40                    # packets that are sealed and sent together
@@ -73,7 +76,7 @@ cdef void _send(
     engine_state *e, const connection *c, const uint8_t *data, uint32_t length, uint32_t segment,
     int packets
 ) noexcept nogil:
-    if net_send(c.fd, data, length, segment) != 0:
+    if net_send(c.fd, &c.way, data, length, segment) != 0:
         e.counts[COUNT_SEND_FAILED] += <uint64_t>packets
 
 
@@ -105,6 +108,7 @@ cdef void _send_frame(engine_state *e, outbound *s, int64_t now_us) noexcept nog
     cdef uint32_t larger
     cdef uint32_t index
     cdef int gathered = 0
+    srtp_prefetch(&c.keys[0])
     if not s.is_video:
         count = 1
         size = min(size, s.payload_bytes)

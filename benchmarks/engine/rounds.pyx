@@ -4,15 +4,22 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from benchmarks.engine.control cimport control_receive, control_timer
-from benchmarks.engine.inbound cimport inbound_doubt, inbound_read_size, inbound_receive
+from benchmarks.engine.inbound cimport (
+    inbound_doubt,
+    inbound_prefetch,
+    inbound_read_size,
+    inbound_receive,
+)
 from benchmarks.engine.outbound cimport outbound_send_due
 from benchmarks.engine.state cimport (
     CONSENT_MARK,
     COUNT_CONSENT_ANSWERED,
     COUNT_QUEUE_OVERFLOWS,
     NET_BATCH,
+    NOBODY,
     QUEUE_BYTES,
     QUEUE_SLOTS,
+    SHARED_ADDRESSES,
     connection,
     net_message,
     net_monotonic_us,
@@ -23,6 +30,7 @@ from benchmarks.engine.state cimport (
     net_thread_setup,
     net_waiters,
     queued,
+    udp_socket,
 )
 from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.wire cimport load16, load32
@@ -76,7 +84,7 @@ cdef void _take(
         part.length = part.seen = part.segment = min(m.segment, m.length - at)
         at += part.length
         if at > m.seen:
-            inbound_doubt(c, now_us)
+            inbound_doubt(e, c, now_us)
             return
         if _answers_consent(&part):
             e.counts[COUNT_CONSENT_ANSWERED] += 1
@@ -88,30 +96,50 @@ cdef void _take(
             control_receive(e, c, part.data, <int>part.length, at_us)
 
 
-cdef void _drain_socket(engine_state *e, connection *c, int64_t now_us) noexcept nogil:
-    cdef net_message m
+cdef inline connection *_receiver(engine_state *e, const net_message *m) noexcept nogil:
+    """Of the connections that share a socket, the one with that address; or NULL."""
+    cdef int32_t index = e.by_address[m.to & (SHARED_ADDRESSES - 1)]
+    if index == NOBODY or e.connections[index].way.source != m.to:
+        return NULL
+    return &e.connections[index]
+
+
+cdef void _drain_socket(engine_state *e, int32_t index, int64_t now_us) noexcept nogil:
+    cdef udp_socket *sock = &e.sockets[index]
+    cdef net_message messages[NET_BATCH]
+    cdef connection *receivers[NET_BATCH]
     cdef int count = NET_BATCH
     cdef int i
-    cdef uint32_t size = inbound_read_size(c, now_us)
+    cdef uint32_t size
+    if not sock.used:
+        return
+    size = inbound_read_size(e, sock, now_us)
+    if not sock.shared:
+        inbound_prefetch(e, &e.connections[index])
     while count == NET_BATCH:
-        count = net_receive(e.buffers, c.fd, size)
+        count = net_receive(e.buffers, sock.fd, size)
         for i in range(count):
-            net_read(e.buffers, i, &m)
-            _take(e, c, &m, now_us)
+            net_read(e.buffers, i, &messages[i])
+            if not sock.shared:
+                receivers[i] = &e.connections[index]
+                continue
+            receivers[i] = _receiver(e, &messages[i])
+            if receivers[i] != NULL:
+                inbound_prefetch(e, receivers[i])
+        for i in range(count):
+            if receivers[i] != NULL:
+                _take(e, receivers[i], &messages[i], now_us)
 
 
 cdef void _drain(engine_state *e, int64_t now_us) noexcept nogil:
     cdef epoll_event events[EVENTS]
-    cdef connection *c
     cdef int count = EVENTS
     cdef int i
     e.realtime_offset_us = net_realtime_ns() // 1000 - net_monotonic_us()
     while count == EVENTS:
         count = epoll_wait(e.epoll_fd, events, EVENTS, 0)
         for i in range(count):
-            c = &e.connections[events[i].data.u32]
-            if c.used:
-                _drain_socket(e, c, now_us)
+            _drain_socket(e, <int32_t>events[i].data.u32, now_us)
 
 
 cdef int64_t _round(engine_state *e) noexcept nogil:

@@ -24,31 +24,42 @@ cdef extern from "net.h" nogil:
         uint32_t length
         uint32_t seen
         uint32_t segment
+        uint32_t to
         int64_t at_ns
+
+    struct net_way:
+        uint32_t source
 
     int64_t net_monotonic_us()
     int64_t net_realtime_ns()
     void net_sleep_until_us(int64_t at_us)
     void net_thread_setup(const char *name)
     void net_prepare(int fd)
+    int net_tell_address(int fd)
+    int net_way_init(net_way *way, const char *source, const char *host, uint16_t port)
     uint64_t net_drops(int fd)
     int net_connect(int fd, const char *host, uint16_t port)
     void net_buffers_init(net_buffers *b)
     int net_receive(net_buffers *b, int fd, uint32_t size)
     void net_read(net_buffers *b, int i, net_message *m)
-    int net_send(int fd, const uint8_t *data, uint32_t length, uint32_t segment)
+    int net_send(
+        int fd, const net_way *way, const uint8_t *data, uint32_t length, uint32_t segment
+    )
     void net_waiters_add(int *waiters, int by)
     int net_waiters(const int *waiters)
 
 
 cdef enum:
     MAX_CONNECTIONS = 16384
+    MAX_SHARED = 1024           # sockets that several connections use
+    SHARED_ADDRESSES = 65536    # which these have: by the lower half
     MAX_OUTBOUND = 16384
     MAX_INBOUND = 1 << 19
     NOBODY = -1
     CONSENT_MARK = 0x706C6364   # begins the transaction ids of the engine's own requests
 
     RTX_FLAG = 1 << 30          # in a connection's table: the SSRC of retransmissions
+    RECENT = 4                  # streams of a connection that are remembered
     MAX_MID = 16
     MAX_CNAME = 63
     MAX_USERNAME = 128
@@ -132,51 +143,70 @@ cdef struct outbound:
     uint8_t fraction_lost
     int64_t first_us
 
+# What is read at once: the socket of a connection, under its number, or one that several share.
+cdef struct udp_socket:
+    int fd                      # borrowed
+    bint used
+    bint shared
+    bint lossy                  # packets are dropped on purpose
+    uint32_t sampled            # how often it is read to be opened, of 2^32
+    int32_t streams             # that have begun to come, of the connection with the most
+    int32_t speakers            # of these, likewise
+    int64_t whole_until_us
+
+# What each message touches comes first, so that it is in few cache lines.
 cdef struct inbound:
     bint used
     bint is_video
     int32_t connection
-    int32_t next
     uint32_t ssrc
+    uint64_t bytes
+    int64_t last_us
+    reception statistics
+    sequence_window window
+    loss_list *losses           # owned; NULL until something is missed
+    int64_t first_us
+    int32_t next
     uint32_t rtx_ssrc
+    sequence_window rtx_window
     uint32_t last_sr
     int64_t last_sr_us
-    sequence_window window
-    sequence_window rtx_window
-    reception statistics
-    loss_list *losses           # owned; NULL until something is missed
     bint key_frame_wanted
     int64_t key_frame_at_us
     uint64_t given_up_seen
-    uint64_t bytes, duplicates, reordered, lost, recovered, nacks, plis, sender_reports
-    int64_t first_us, last_us
+    uint64_t duplicates, reordered, lost, recovered, nacks, plis, sender_reports
 
+# Likewise.
 cdef struct connection:
     bint used
     bint sampled
-    int fd                      # borrowed
-    srtp_session *keys          # owned, 64-byte aligned: [0] to send, [1] to receive
-    uint32_t rtcp_index
-    uint32_t local_ssrc         # of feedback when nothing is sent
-    uint8_t kinds[256]
-    uint8_t transport_cc_id, mid_id, audio_level_id     # 0: not agreed on
-    uint16_t transport_cc_seq
+    int fd                      # of its socket
+    int32_t socket
     uint32_t drop_share         # of 2^32
-    int32_t streams             # that have begun to come
-    int32_t speakers            # of these
-    int64_t unseen              # packets of speakers that came, but were not read
-    int64_t doubt_us            # how long messages were read whole the last time
-    int64_t whole_until_us
     arrival_log *arrivals       # owned; NULL without transport-cc
     uint32_t arrivals_ssrc
-    int32_t first_outbound
-    int32_t first_inbound
+    uint32_t recent_ssrc[RECENT]        # video that came of late; 0: none
+    int32_t recent_stream[RECENT]
+    uint32_t recents            # how many there were
+    int64_t feedback_us
     uint32_t *table_ssrc        # owned: open addressing, 0 is free
     int32_t *table_stream
     uint32_t table_mask
     uint32_t table_count
+    int32_t streams             # that have begun to come
+    int32_t speakers            # of these
+    net_way way
+    uint8_t kinds[256]
+    uint8_t transport_cc_id, mid_id, audio_level_id     # 0: not agreed on
+    srtp_session *keys          # owned, 64-byte aligned: [0] to send, [1] to receive
+    uint32_t rtcp_index
+    uint32_t local_ssrc         # of feedback when nothing is sent
+    uint16_t transport_cc_seq
+    int64_t unseen              # packets of speakers that came, but were not read
+    int64_t doubt_us            # how long messages were read whole the last time
+    int32_t first_outbound
+    int32_t first_inbound
     int64_t report_us
-    int64_t feedback_us
     int64_t consent_us          # NEVER_US without
     int64_t consent_interval_us
     hmac_sha1_key consent_key
@@ -193,6 +223,8 @@ cdef struct queued:
 
 cdef struct engine_state:
     connection *connections
+    udp_socket *sockets         # MAX_CONNECTIONS, and MAX_SHARED behind them
+    int32_t *by_address         # connections that share a socket, by the lower half of their own
     outbound *outbounds
     inbound *inbounds
     deadlines sending           # by outbound stream
@@ -235,4 +267,13 @@ cdef inline int32_t stream_of(const connection *c, uint32_t ssrc) noexcept nogil
         if c.table_ssrc[at] == ssrc:
             return c.table_stream[at]
         at = (at + 1) & c.table_mask
+    return NOBODY
+
+
+# The same for video that came of late, without looking far.
+cdef inline int32_t recent_stream_of(const connection *c, uint32_t ssrc) noexcept nogil:
+    cdef int i
+    for i in range(RECENT):
+        if c.recent_ssrc[i] == ssrc:
+            return c.recent_stream[i]
     return NOBODY

@@ -4,7 +4,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from benchmarks.engine.rounds cimport EPOLL_CTL_DEL, epoll_ctl, epoll_event
-from benchmarks.engine.state cimport NOBODY, RTX_FLAG, inbound, outbound
+from benchmarks.engine.state cimport (
+    NOBODY,
+    RTX_FLAG,
+    SHARED_ADDRESSES,
+    inbound,
+    outbound,
+    udp_socket,
+)
 from router._fastpath.deadlines cimport NEVER_US, deadlines_set
 from router._fastpath.srtp cimport srtp_session_clear
 
@@ -55,6 +62,7 @@ cdef int table_put(connection *c, uint32_t ssrc, int32_t stream) noexcept nogil:
 cdef void _table_forget(connection *c, int32_t stream) noexcept nogil:
     """Leave the SSRCs in place, for nobody."""
     cdef uint32_t i
+    memset(c.recent_ssrc, 0, sizeof(c.recent_ssrc))
     if c.table_ssrc != NULL:
         for i in range(c.table_mask + 1):
             if c.table_ssrc[i] and (c.table_stream[i] & (RTX_FLAG - 1)) == stream:
@@ -93,7 +101,11 @@ cdef void connection_close(engine_state *e, int32_t index) noexcept nogil:
         outbound_close(e, c.first_outbound)
     while c.first_inbound != NOBODY:
         inbound_close(e, c.first_inbound)
-    epoll_ctl(e.epoll_fd, EPOLL_CTL_DEL, c.fd, &unused)
+    if c.way.source:
+        e.by_address[c.way.source & (SHARED_ADDRESSES - 1)] = NOBODY
+    else:
+        epoll_ctl(e.epoll_fd, EPOLL_CTL_DEL, c.fd, &unused)
+        memset(&e.sockets[index], 0, sizeof(udp_socket))
     deadlines_set(&e.control, <uint32_t>index, NEVER_US)
     if c.keys != NULL:
         srtp_session_clear(&c.keys[0])

@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import socket
+import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.engine import AudioPattern, VideoPattern
@@ -17,21 +20,73 @@ if TYPE_CHECKING:
 
     from benchmarks.engine import Engine
 
+LOOPBACK = "127.0.0.1"
 SILENT_VIDEO, SILENT_AUDIO = VideoPattern(bitrate_bps=0), AudioPattern(bitrate_bps=0)
 
 
+SHARERS = 16
+"""Connections that use one socket."""
+SHARED_BUFFER = 32 << 20
+SMALLEST_SHARED_BUFFER = 16 << 20
+SHARED_ADDRESSES = 65_536
+IP_PKTINFO, SO_RCVBUFFORCE = 8, 33
+"""The kernel's; the socket module does not know them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the places on a socket that several connections use over loopback."""
+
+    socket: socket.socket
+    address: str
+    """The connection's own."""
+
+    @property
+    def port(self) -> int:
+        """The same for all."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send from there. :raises OSError: when the kernel refuses."""
+        information = struct.pack("=I4s4s", 0, socket.inet_aton(self.address), bytes(4))
+        self.socket.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, information)], 0, address)
+
+
 class EngineHost:
-    """Gives an engine's peers what came for them and is no media."""
+    """
+    Gives an engine's peers what came for them and is no media, and places on shared sockets.
+
+    A server sees no difference between clients that share a socket, each with an address of its
+    own, and others. To the client each message costs less, as the kernel is asked for many at once.
+    """
 
     def __init__(self, engine: "Engine") -> None:
         self.engine = engine
+        self._shared: list[socket.socket] = []
+        self._places = 0
         self.peers: dict[int, EnginePeer] = {}
         """By connection."""
         asyncio.get_running_loop().add_reader(engine.fileno(), self._read)
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, when no peer is left."""
         asyncio.get_running_loop().remove_reader(self.engine.fileno())
+        for one in self._shared:
+            one.close()
+
+    def place(self) -> Place | None:
+        """Return a free place; None where the kernel allows no buffer that is large enough."""
+        if self._places + 1 == SHARED_ADDRESSES:
+            return None
+        if self._places % SHARERS == 0:
+            shared = _shared_socket()
+            if shared is None:
+                return None
+            self.engine.share(shared.fileno())
+            self._shared.append(shared)
+        self._places += 1
+        return Place(self._shared[-1], f"127.1.{self._places >> 8}.{self._places & 255}")
 
     def _read(self) -> None:
         for connection, data, source in self.engine.datagrams():
@@ -40,12 +95,29 @@ class EngineHost:
                 peer.receive(data, Address(*source))
 
 
+def _shared_socket() -> socket.socket | None:
+    shared = socket.socket(type=socket.SOCK_DGRAM)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        try:
+            shared.setsockopt(socket.SOL_SOCKET, option, SHARED_BUFFER)
+            break
+        except PermissionError:
+            continue
+    if shared.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < SMALLEST_SHARED_BUFFER:
+        shared.close()
+        return None
+    shared.bind(("", 0))
+    return shared
+
+
 class EnginePeer(Peer):
     """
     A peer that hands its socket over, when DTLS is up or later.
 
     :param publisher: Number that all it sends is stamped with.
-    :param sampled: Open and check all that it receives.
+    :param sampled: How often (0..1) what it receives is opened and checked.
+    :param shares: Use a socket with others, if it can be: over loopback, and not sampled.
     :param consent_interval: Seconds between requests for consent that the engine makes, beside
         those of ICE; None for none.
     :param waits: Until :meth:`hand_over` is called.
@@ -59,11 +131,17 @@ class EnginePeer(Peer):
         rng: random.Random,
         host: str = "127.0.0.1",
         publisher: int = 0,
-        sampled: bool = False,
+        sampled: float = 0.0,
+        shares: bool = False,
         consent_interval: float | None = None,
         waits: bool = False,
     ) -> None:
-        super().__init__(config, rng=rng, host=host)
+        can_share = shares and not sampled and host == LOOPBACK
+        self._place = media.place() if can_share else None
+        if self._place is None:
+            super().__init__(config, rng=rng, host=host)
+        else:
+            super().__init__(config, rng=rng, host=self._place.address, port=self._place.port)
         self.inbound: dict[int, int] = {}
         """Numbers of the engine's streams, by SSRC."""
         self.outbound: dict[int, int] = {}
@@ -131,8 +209,9 @@ class EnginePeer(Peer):
         extensions: dict[str, int] = {}
         for section in self.core.descriptions.sections:
             extensions.update(section.extensions)
+        place = self._place
         self._connection = self._media.engine.add_connection(
-            self.socket.fileno(),
+            (self if place is None else place).socket.fileno(),
             path[1],
             profile=srtp.profile.id,
             send_key=srtp.local_keys[0],
@@ -144,9 +223,20 @@ class EnginePeer(Peer):
             consent=None if self._consent_interval is None else self.core.consent_credentials(),
             consent_interval=self._consent_interval or 0.0,
             reads=reads,
+            source=None if place is None else place.address,
         )
         self._media.peers[self._connection] = self
         self._follow_descriptions()
+        if place is not None:
+            # What its own socket takes does not come to the shared one.
+            self._read()
+            self._close_socket()
+
+    def _send_to(self, data: bytes, address: Address) -> None:
+        if self._place is not None and self.socket.fileno() < 0:
+            self._place.send(data, address)
+        else:
+            super()._send_to(data, address)
 
     def _follow_descriptions(self) -> None:
         if self._connection is None:

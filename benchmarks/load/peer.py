@@ -32,17 +32,19 @@ class Peer:
     Everything is driven by the event loop: a reader for the socket, and one timer.
 
     :param host: Loopback address to bind.
+    :param port: Likewise; 0 for any. Given, another socket may have it with all addresses.
     """
 
     def __init__(
-        self, config: ClientConfig, *, rng: random.Random, host: str = "127.0.0.1"
+        self, config: ClientConfig, *, rng: random.Random, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self._loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self._socket.bind((host, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if port else 0)
+        self._socket.bind((host, port))
         self.local = normalise_address(*self._socket.getsockname()[:2])
         self.core = ClientCore(config, local=self.local, rng=rng, now=monotonic())
         self.core.set_wall_clock(time(), monotonic())
@@ -120,8 +122,12 @@ class Peer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
     async def wait_until(self, condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
         """
@@ -216,9 +222,12 @@ class Peer:
     def _send(self) -> None:
         for data, address in self.core.datagrams_to_send():
             try:
-                self._socket.sendto(data, address)
+                self._send_to(data, address)
             except OSError:
                 self.send_errors += 1
+
+    def _send_to(self, data: bytes, address: Address) -> None:
+        self._socket.sendto(data, address)
 
     def _arm(self) -> None:
         due = self.core.next_timer()

@@ -38,8 +38,9 @@ JOINS_AT_ONCE = 8
 SETUP_SECONDS = 120.0
 SETTLE_SECONDS = 0.3
 """From silence until nothing is under way any more."""
-SAMPLED_ROOMS = 4
-"""In one of so many rooms, all that one receiver gets is opened and checked."""
+OPENED = 8
+"""In each room one receiver opens and checks what it gets: all of it when there is one room, a half
+with two, and with so many or more this part."""
 PROFILES = {"gcm": AEAD_AES_128_GCM, "cm": AES128_CM_HMAC_SHA1_80}
 
 
@@ -281,11 +282,11 @@ class _SetUp:
         places = [(n, False) for n in range(self._plan.subscribers)]
         places += [(n, True) for n in range(self._plan.talkers)]
         waiting = []
+        opened = 1 / min(len(rooms), OPENED)
         for index, room in enumerate(rooms):
-            turn, others = divmod(index, SAMPLED_ROOMS)
             for place, (number, talks) in enumerate(places):
                 # Each time another one in the order in which a packet goes to them.
-                sampled = others == 0 and place == turn % len(places)
+                sampled = opened if place == index % len(places) else 0.0
                 waiting.append(self._subscribe(room, number, talks=talks, sampled=sampled))
         for done, one in enumerate(asyncio.as_completed(waiting)):
             await one
@@ -297,7 +298,7 @@ class _SetUp:
             await client.wait_subscribed(tracks, seconds=SETUP_SECONDS)
         return rooms
 
-    def _peer(self, *, receives: bool, sampled: bool = False) -> EnginePeer:
+    def _peer(self, *, receives: bool, sampled: float = 0.0) -> EnginePeer:
         config = ClientConfig(
             certificate=self._certificate,
             video_codecs=("VP8",),
@@ -311,6 +312,7 @@ class _SetUp:
             host=self._server.host,
             publisher=len(self.peers),
             sampled=sampled,
+            shares=receives,
             consent_interval=self._consent_interval,
         )
         self.peers.append(peer)
@@ -335,7 +337,7 @@ class _SetUp:
         await peer.wait_connected(seconds=SETUP_SECONDS)
         room.publishers.append(peer)
 
-    async def _subscribe(self, room: Room, number: int, *, talks: bool, sampled: bool) -> None:
+    async def _subscribe(self, room: Room, number: int, *, talks: bool, sampled: float) -> None:
         identity = f"{'talker' if talks else 'subscriber'}-{number}"
         async with self._turns:
             peer = self._peer(receives=True, sampled=sampled)

@@ -2,7 +2,8 @@
 The highest load of several rooms that the server carries, and the latency that it adds below it.
 
 Publishers (WHIP) send audio and video, subscribers (RSP) receive all of it, over loopback with ICE,
-DTLS and SRTP; one subscriber of each room opens and checks every packet. Video has frames of full
+DTLS and SRTP; one subscriber of each room opens and checks what it gets, with many rooms an eighth
+of the time. The others have addresses of their own, but share sockets. Video has frames of full
 packets; their rate is raised until more than 0.1 % of the packets do not come, or do not come at
 the first time, or the 99th percentile of the latency is over the bound, in each of several attempts
 (other work on the machine can spoil one). A last rate between the two is tried. Then follow runs at

@@ -20,8 +20,8 @@ def test_a_ramp_ends_with_shares_of_the_highest_load(tmp_path: Path) -> None:
         # 0.5 s of 4 publishers with 3 receivers each, 50 packets of audio a second and video.
         assert found["expected"] >= 0.5 * 4 * 3 * 50 * 0.8
         assert found["received"] == found["expected"]
-        # Those of one receiver in the first room, which begins a little before or after the other.
-        assert 0.6 < found["latency_ms"]["packets"] / (found["received"] / 6) < 1.6
+        # One receiver of three opens all of the audio, and about half of the video.
+        assert 0.6 < found["latency_ms"]["packets"] / (found["received"] / 3) <= 1
         assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
         assert 0 < found["ns_per_forwarded_packet"] <= found["process_ns_per_forwarded_packet"]
         assert found["complaints"] == []

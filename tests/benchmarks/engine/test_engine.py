@@ -63,8 +63,9 @@ class Server:
         engine: Engine,
         *,
         profile: int = PROFILE_GCM,
-        sampled: bool = True,
+        sampled: float = 1.0,
         reads: bool = True,
+        place: tuple[socket.socket, str] | None = None,
     ) -> None:
         rng = random.Random(profile)
         to_server, to_client = random_keys(profile, rng), random_keys(profile, rng)
@@ -72,6 +73,11 @@ class Server:
         self.client, self.socket = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
         for one in (self.client, self.socket):
             one.bind(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self.client.getsockname()
+        if place is not None:
+            self.client.close()
+            self.client, source = place
+            self.address = (source, self.client.getsockname()[1])
         self.socket.settimeout(DEADLINE)
         self._open = libsrtp_session(profile, *to_server, inbound=True)
         self._seal = libsrtp_session(profile, *to_client, inbound=False)
@@ -88,6 +94,7 @@ class Server:
             extensions=EXTENSIONS,
             sampled=sampled,
             reads=reads,
+            source=None if place is None else place[1],
         )
 
     def seal(self, packet: RtpPacket) -> bytes:
@@ -101,13 +108,14 @@ class Server:
         self.send(self._seal.protect_rtcp(serialize_compound(list(packets))))
 
     def send(self, data: bytes) -> None:
-        self.socket.sendto(data, self.client.getsockname())
+        self.socket.sendto(data, self.address)
 
     def receive_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE
         while not condition():
             assert time.monotonic() < deadline, "it did not come"
-            data = self.socket.recv(2048)
+            data, source = self.socket.recvfrom(2048)
+            assert source == self.address
             if 192 <= data[1] <= 223:
                 self.rtcp += parse_compound(self._open.unprotect_rtcp(data))
             else:
@@ -120,7 +128,7 @@ class Server:
             [b"".join(datagrams)],
             [(socket.SOL_UDP, UDP_SEGMENT, size)],
             0,
-            self.client.getsockname(),
+            self.address,
         )
 
     def feedback(self, packet_type: PacketType, count: int) -> list[RtcpPacket]:
@@ -329,7 +337,7 @@ def video_frames(frames: int, packets: int, ssrc: int = REMOTE) -> list[list[Rtp
 
 
 def test_runs_are_counted_by_their_first_header(engine: Engine) -> None:
-    server = Server(engine, sampled=False)
+    server = Server(engine, sampled=0)
     stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
     for number, frame in enumerate(video_frames(20, 10)):
         first, *others = (server.seal(packet) for packet in frame)
@@ -346,7 +354,7 @@ def test_runs_are_counted_by_their_first_header(engine: Engine) -> None:
 
 
 def test_feedback_tells_of_all_packets_of_a_run(engine: Engine) -> None:
-    server = Server(engine, sampled=False)
+    server = Server(engine, sampled=0)
     engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
     packets = [packet for frame in video_frames(3, 10) for packet in frame]
     sealed = [
@@ -371,7 +379,7 @@ def test_feedback_tells_of_all_packets_of_a_run(engine: Engine) -> None:
 
 
 def test_runs_of_several_streams_are_read_whole_soon(engine: Engine) -> None:
-    server = Server(engine, sampled=False)
+    server = Server(engine, sampled=0)
     ssrcs = (REMOTE, REMOTE + 10)
     streams = [engine.add_inbound(server.connection, ssrc=s, kind="video") for s in ssrcs]
     (first, *others), (other_first, *other_others) = (video_frames(20, 5, ssrc) for ssrc in ssrcs)
@@ -390,7 +398,7 @@ def test_runs_of_several_streams_are_read_whole_soon(engine: Engine) -> None:
 
 
 def test_what_several_speakers_say_at_once_is_no_loss(engine: Engine) -> None:
-    server = Server(engine, sampled=False)
+    server = Server(engine, sampled=0)
     ssrcs = (REMOTE, REMOTE + 10, REMOTE + 20)
     streams = [engine.add_inbound(server.connection, ssrc=s, kind="audio") for s in ssrcs]
 
@@ -418,7 +426,7 @@ def test_what_several_speakers_say_at_once_is_no_loss(engine: Engine) -> None:
 
 
 def test_feedback_tells_when_each_packet_came(engine: Engine) -> None:
-    server = Server(engine, sampled=False)
+    server = Server(engine, sampled=0)
     engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
     for number, packet in enumerate(inbound_packets(30)):
         if number != 7:
@@ -437,9 +445,107 @@ def test_feedback_tells_when_each_packet_came(engine: Engine) -> None:
     server.close()
 
 
+@pytest.fixture
+def shared(engine: Engine) -> Iterator[socket.socket]:
+    with socket.socket(type=socket.SOCK_DGRAM) as one:
+        one.bind(("", 0))
+        engine.share(one.fileno())
+        yield one
+
+
+def test_connections_that_share_a_socket_are_told_apart(
+    engine: Engine, shared: socket.socket
+) -> None:
+    servers = [Server(engine, sampled=0, place=(shared, f"127.1.0.{n}")) for n in (1, 2, 3)]
+    streams = [
+        engine.add_inbound(server.connection, ssrc=REMOTE, kind="video") for server in servers
+    ]
+    absent = ("127.1.1.1", shared.getsockname()[1])
+    for frame in video_frames(20, 10):
+        for server in servers:
+            server.send_run([server.seal(packet) for packet in frame])
+        servers[0].socket.sendto(bytes([128]) + bytes(99), absent)
+    wait_until(lambda: all(engine.inbound(stream).packets == 200 for stream in streams))
+    assert engine.totals().received == 600
+    assert (engine.totals().lost, engine.totals().duplicates) == (0, 0)
+    for server, stream in zip(servers, streams, strict=True):
+        engine.request_key_frame(stream)
+        server.receive_until(
+            lambda server=server: bool(  # type: ignore[misc]
+                server.feedback(PacketType.PSFB, PayloadFeedback.PLI)
+            )
+        )
+    servers[1].send(b"\x00\x01stun")
+    found: list[tuple[int, bytes, tuple[str, int]]] = []
+
+    def has_come() -> bool:
+        found.extend(engine.datagrams())
+        return bool(found)
+
+    wait_until(has_come)
+    assert found == [(servers[1].connection, b"\x00\x01stun", servers[1].socket.getsockname())]
+    gone, *others = servers
+    engine.remove_connection(gone.connection)
+    gone.send(b"\x00\x01late")
+    for server in others:
+        server.send_run([server.seal(packet) for packet in video_frames(21, 10)[20]])
+    wait_until(lambda: all(engine.inbound(stream).packets == 210 for stream in streams[1:]))
+    assert engine.datagrams() == []
+    again = Server(engine, sampled=0, place=(shared, "127.1.0.1"))
+    again.send(b"\x00\x01stun")
+    wait_until(lambda: [found[0] for found in engine.datagrams()] == [again.connection])
+    for server in (*others, again):
+        server.close()
+    gone.socket.close()
+
+
+def test_a_shared_socket_has_conditions(engine: Engine, shared: socket.socket) -> None:
+    first = Server(engine, sampled=0, place=(shared, "127.1.0.1"))
+    engine.add_inbound(first.connection, ssrc=REMOTE, kind="video")
+
+    def join(descriptor: int, source: str, sampled: float = 0) -> None:
+        engine.add_connection(
+            descriptor,
+            first.socket.getsockname(),
+            profile=PROFILE_GCM,
+            send_key=bytes(16),
+            send_salt=bytes(12),
+            receive_key=bytes(16),
+            receive_salt=bytes(12),
+            extensions=EXTENSIONS,
+            sampled=sampled,
+            source=source,
+        )
+
+    with pytest.raises(ValueError, match="not shared"):
+        join(first.socket.fileno(), "127.1.0.2")
+    with pytest.raises(ValueError, match="in use"):
+        join(shared.fileno(), "127.9.0.1")
+    with pytest.raises(ValueError, match="numeric"):
+        join(shared.fileno(), "localhost")
+    with pytest.raises(ValueError, match="sampled"):
+        join(shared.fileno(), "127.1.0.2", sampled=0.5)
+    # None of them has taken the socket from the one who uses it.
+    first.send_run([first.seal(packet) for packet in video_frames(1, 10)[0]])
+    wait_until(lambda: engine.totals().received == 10)
+    first.close()
+
+
+def test_a_share_of_what_comes_is_opened(engine: Engine) -> None:
+    server = Server(engine, sampled=0.5)
+    stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    for number, frame in enumerate(video_frames(200, 2)):
+        first, second = (server.seal(packet) for packet in frame)
+        server.send_run([first, second[:-1] + bytes([second[-1] ^ 1])])
+        wait_until(lambda number=number: engine.inbound(stream).packets > 2 * number)  # type: ignore[misc]
+    wait_until(lambda: engine.inbound(stream).packets == 400)
+    assert 50 <= engine.totals().failed_auth <= 150
+    server.close()
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_what_was_dropped_is_reported_as_received(engine: Engine, *, reads: bool) -> None:
-    server = Server(engine, sampled=False, reads=reads)
+    server = Server(engine, sampled=0, reads=reads)
     first, second = (
         engine.add_inbound(server.connection, ssrc=ssrc, kind="video", highest=highest)
         for ssrc, highest in ((REMOTE, 65_536 + 99), (REMOTE + 10, 70_000))
