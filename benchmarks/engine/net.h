@@ -211,7 +211,9 @@ static inline int net_send(int fd, const net_way *way, const uint8_t *data, uint
     size_t used = 0;
     if (segment && segment < length) {
         uint16_t size = (uint16_t)segment;
-        *c = (struct cmsghdr){CMSG_LEN(sizeof size), SOL_UDP, UDP_SEGMENT};
+        c->cmsg_len = CMSG_LEN(sizeof size);
+        c->cmsg_level = SOL_UDP;
+        c->cmsg_type = UDP_SEGMENT;
         memcpy(CMSG_DATA(c), &size, sizeof size);
         used = CMSG_SPACE(sizeof size);
         c = (struct cmsghdr *)(control.bytes + used);
@@ -220,7 +222,9 @@ static inline int net_send(int fd, const net_way *way, const uint8_t *data, uint
         struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl(way->source)};
         header.msg_name = (void *)&way->remote;
         header.msg_namelen = sizeof way->remote;
-        *c = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+        c->cmsg_len = CMSG_LEN(sizeof info);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
         memcpy(CMSG_DATA(c), &info, sizeof info);
         used += CMSG_SPACE(sizeof info);
     }
