@@ -21,7 +21,6 @@ from benchmarks.engine.state cimport (
     RECENT,
     RTX_FLAG,
     next_random,
-    recent_stream_of,
     stream_of,
     udp_socket,
 )
@@ -283,16 +282,19 @@ cdef void _plan_feedback(engine_state *e, connection *c, int64_t now_us) noexcep
         deadlines_advance(&e.control, <uint32_t>(c - e.connections), now_us)
 
 
+# The same as stream_of; video that came of late is found without looking far.
 cdef int32_t _stream_of(engine_state *e, connection *c, uint32_t ssrc) noexcept nogil:
-    cdef int32_t stream = recent_stream_of(c, ssrc)
-    cdef int slot
-    if stream == NOBODY:
-        stream = stream_of(c, ssrc)
-        if stream != NOBODY and not stream & RTX_FLAG and e.inbounds[stream].is_video:
-            slot = <int>(c.recents % RECENT)
-            c.recent_ssrc[slot] = ssrc
-            c.recent_stream[slot] = stream
-            c.recents += 1
+    cdef int32_t stream
+    cdef int i
+    for i in range(RECENT):
+        if c.recent_ssrc[i] == ssrc and ssrc:   # 0 is a free place
+            return c.recent_stream[i]
+    stream = stream_of(c, ssrc)
+    if stream != NOBODY and not stream & RTX_FLAG and e.inbounds[stream].is_video:
+        i = <int>(c.recents % RECENT)
+        c.recent_ssrc[i] = ssrc
+        c.recent_stream[i] = stream
+        c.recents += 1
     return stream
 
 

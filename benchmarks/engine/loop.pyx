@@ -258,6 +258,8 @@ cdef class Engine:
         }
         if not all(0 <= number <= ONE_BYTE_IDS for number in ids.values()):
             raise ValueError(f"extension ids {ids}")
+        if not 0 <= sampled <= 1:
+            raise ValueError(f"share {sampled}")
         if sampled and source is not None:
             raise ValueError("what shares a socket is not sampled")
         if consent is not None and not 1 <= len(consent[0]) <= MAX_USERNAME:

@@ -268,12 +268,3 @@ cdef inline int32_t stream_of(const connection *c, uint32_t ssrc) noexcept nogil
             return c.table_stream[at]
         at = (at + 1) & c.table_mask
     return NOBODY
-
-
-# The same for video that came of late, without looking far.
-cdef inline int32_t recent_stream_of(const connection *c, uint32_t ssrc) noexcept nogil:
-    cdef int i
-    for i in range(RECENT):
-        if c.recent_ssrc[i] == ssrc:
-            return c.recent_stream[i]
-    return NOBODY

@@ -29,6 +29,10 @@ cdef void _table_insert(connection *c, uint32_t ssrc, int32_t stream) noexcept n
     c.table_stream[at] = stream
 
 
+cdef inline void _forget_recent(connection *c) noexcept nogil:
+    memset(c.recent_ssrc, 0, sizeof(c.recent_ssrc))
+
+
 cdef int table_put(connection *c, uint32_t ssrc, int32_t stream) noexcept nogil:
     cdef uint32_t *ssrcs
     cdef int32_t *streams
@@ -56,13 +60,14 @@ cdef int table_put(connection *c, uint32_t ssrc, int32_t stream) noexcept nogil:
             free(old_ssrcs)
             free(old_streams)
     _table_insert(c, ssrc, stream)
+    _forget_recent(c)
     return 0
 
 
 cdef void _table_forget(connection *c, int32_t stream) noexcept nogil:
     """Leave the SSRCs in place, for nobody."""
     cdef uint32_t i
-    memset(c.recent_ssrc, 0, sizeof(c.recent_ssrc))
+    _forget_recent(c)
     if c.table_ssrc != NULL:
         for i in range(c.table_mask + 1):
             if c.table_ssrc[i] and (c.table_stream[i] & (RTX_FLAG - 1)) == stream:

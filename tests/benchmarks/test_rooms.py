@@ -1,9 +1,15 @@
 """The scenario of rooms, for a moment: everything that is sent comes, and is what was sent."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks.report import Progress
+from benchmarks.rooms.load import AUDIO, steady_video
+from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
+from benchmarks.server import running_server
 
 CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "benchmarks", "rooms", "--rooms", "2", "--publishers", "2"]
@@ -44,3 +50,18 @@ def test_lower_rates_are_tried_before_it_gives_up() -> None:
     )
     assert found.returncode == 1
     assert b"not even 0.62 frames a second are carried within 0.0001 ms" in found.stderr
+
+
+def test_subscribers_share_a_socket_but_for_the_sampled_one() -> None:
+    async def measured() -> tuple[list[bool], Measured]:
+        plan = RoomPlan(publishers=1, subscribers=3)
+        async with (
+            running_server() as server,
+            RoomsSession.joined(server, plan, names=["room"], progress=Progress("test")) as session,
+        ):
+            shares = [peer.socket.fileno() < 0 for peer in session.rooms[0].subscribers]
+            return shares, await session.measure(steady_video(10, 3), AUDIO, 0.5)
+
+    shares, found = asyncio.run(measured())
+    assert sorted(shares) == [False, True, True]
+    assert found.totals.received == found.expected > 0

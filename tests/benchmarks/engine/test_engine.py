@@ -525,10 +525,34 @@ def test_a_shared_socket_has_conditions(engine: Engine, shared: socket.socket) -
         join(shared.fileno(), "localhost")
     with pytest.raises(ValueError, match="sampled"):
         join(shared.fileno(), "127.1.0.2", sampled=0.5)
+    with pytest.raises(ValueError, match=r"share 1\.5"):
+        join(shared.fileno(), "127.1.0.2", sampled=1.5)
     # None of them has taken the socket from the one who uses it.
     first.send_run([first.seal(packet) for packet in video_frames(1, 10)[0]])
     wait_until(lambda: engine.totals().received == 10)
     first.close()
+
+
+def test_what_belongs_to_no_stream_is_counted_as_such(engine: Engine) -> None:
+    server = Server(engine, sampled=0)
+    stream = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    packet = inbound_packets(1)[0]
+
+    def send(number: int, *ssrcs: int) -> None:
+        packets = [replace(packet, sequence_number=number, ssrc=ssrc) for ssrc in ssrcs]
+        server.send_run([server.seal(one) for one in packets])
+
+    send(1, REMOTE, 0)
+    send(2, REMOTE + 1, 0)
+    wait_until(lambda: engine.totals().unknown_ssrc == 3)
+    assert engine.inbound(stream).packets == engine.totals().received == 1
+    engine.remove(stream)
+    again = engine.add_inbound(server.connection, ssrc=REMOTE, kind="video")
+    send(3, REMOTE + 1, 0)
+    send(4, REMOTE, REMOTE + 1)
+    wait_until(lambda: engine.totals().unknown_ssrc == 6)
+    assert engine.inbound(again).packets == 1
+    server.close()
 
 
 def test_a_share_of_what_comes_is_opened(engine: Engine) -> None:
