@@ -9,15 +9,18 @@ import fcntl
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FASTPATH = ROOT / "router" / "_fastpath"
 
 
+@cache
 def ensure_built(package: str) -> None:
     """
-    Build the modules of a package unless they are newer than all that they are made of.
+    Build the modules of a package unless they are newer than all that they are made of. A process
+    looks once.
 
     :param package: Such as ``benchmarks.engine``.
     :raises ImportError: when it cannot be built; what the compiler said is on stderr.

@@ -30,6 +30,11 @@ cdef void inbound_receive(
 # Ask for the memory that messages of the connection will touch: before the kernel looks for them.
 cdef void inbound_prefetch(const engine_state *e, const connection *c) noexcept nogil
 
+# Likewise for a message with packets of many streams.
+cdef void inbound_prefetch_each(
+    const engine_state *e, const connection *c, const net_message *m
+) noexcept nogil
+
 # Go on behind ``highest``, an extended sequence number: what came until then was counted elsewhere.
 cdef void inbound_resume(
     engine_state *e, connection *c, inbound *s, int64_t highest
@@ -47,10 +52,12 @@ cdef void inbound_doubt(engine_state *e, connection *c, int64_t now_us) noexcept
 cdef inline uint32_t inbound_read_size(
     engine_state *e, const udp_socket *sock, int64_t now_us
 ) noexcept nogil:
-    if sock.lossy or sock.speakers > FEW_SPEAKERS or now_us < sock.whole_until_us:
+    if sock.lossy or now_us < sock.whole_until_us:
         return NET_SLOT
     if sock.sampled and <uint32_t>(next_random(e) >> 32) <= sock.sampled:
         return NET_SLOT
+    if sock.speakers > FEW_SPEAKERS:
+        return <uint32_t>min(SPEECH * (sock.speakers + 1), NET_SLOT)
     return <uint32_t>min(
         max(SHORT_READ, REPORT * sock.streams, SPEECH * sock.speakers), SHORT_READ_MAX
     )

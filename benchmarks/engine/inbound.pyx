@@ -52,7 +52,7 @@ from router._fastpath.transport_cc cimport (
     arrival_log,
     arrival_note,
 )
-from router._fastpath.wire cimport load16
+from router._fastpath.wire cimport load16, load32
 
 cdef enum:
     FEEDBACK_US = 100000
@@ -61,6 +61,7 @@ cdef enum:
     VIDEO_CLOCK = 90000
     AUDIO_CLOCK = 48000
     HEADER_BYTES = 96           # more than any header has
+    LEAST_HEADER_BYTES = 12
     REPAIR_US = 200000          # in which repairs come, that have to be opened
     DOUBT_US = 2000000          # at first
     MAX_DOUBT_US = 64000000
@@ -298,20 +299,33 @@ cdef int32_t _stream_of(engine_state *e, connection *c, uint32_t ssrc) noexcept 
     return stream
 
 
+cdef inline void _prefetch_stream(const inbound *s) noexcept nogil:
+    cdef const char *line = <const char *>s
+    while line < <const char *>&s.losses:
+        prefetch(line)
+        line += CACHE_LINE
+
+
 cdef void inbound_prefetch(const engine_state *e, const connection *c) noexcept nogil:
-    cdef const inbound *s
-    cdef const char *line
     cdef int i
     if c.arrivals != NULL:
         prefetch(<const char *>c.arrivals)
         prefetch(<const char *>&c.arrivals.unreported)
     for i in range(RECENT):
         if c.recent_ssrc[i]:
-            s = &e.inbounds[c.recent_stream[i]]
-            line = <const char *>s
-            while line < <const char *>&s.losses:
-                prefetch(line)
-                line += CACHE_LINE
+            _prefetch_stream(&e.inbounds[c.recent_stream[i]])
+
+
+cdef void inbound_prefetch_each(
+    const engine_state *e, const connection *c, const net_message *m
+) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef int32_t stream
+    while at + LEAST_HEADER_BYTES <= m.seen:
+        stream = stream_of(c, load32(m.data + at + 8))
+        if stream != NOBODY:
+            _prefetch_stream(&e.inbounds[stream & (RTX_FLAG - 1)])
+        at += m.segment
 
 
 # Take a packet of which ``seen`` bytes are there, at least its header.

@@ -582,6 +582,15 @@ cdef class Engine:
         finally:
             pthread_mutex_unlock(&self.lock)
 
+    def assume_sent(self, stream, uint64_t packets, uint32_t timestamp):
+        self._acquire()
+        try:
+            s = self._outbound(stream)
+            s.packets += packets
+            s.rtp_ts, s.frame_at_us = timestamp, net_monotonic_us()
+        finally:
+            pthread_mutex_unlock(&self.lock)
+
     def assume_received(self, connection, packets, uint16_t first, const int64_t[::1] arrivals_us):
         cdef int64_t count = arrivals_us.shape[0]
         self._acquire()

@@ -5,8 +5,10 @@ from libc.string cimport memcpy
 
 from benchmarks.engine.control cimport control_receive, control_timer
 from benchmarks.engine.inbound cimport (
+    FEW_SPEAKERS,
     inbound_doubt,
     inbound_prefetch,
+    inbound_prefetch_each,
     inbound_read_size,
     inbound_receive,
 )
@@ -42,8 +44,8 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     EVENTS = 256
     YIELD_US = 30               # for whoever waits for the lock
-    REST_US = 200               # a sleep at least: waking costs more than many packets
-    BUSY_REST_US = 400          # with more than a quarter of the time to do
+    REST_US = 400               # a sleep at least: waking costs more than many packets
+    BUSY_REST_US = 1000         # with more than a quarter of the time to do, until it is a fifth
     BUSY_WINDOW_US = 50000      # over about that long
 
 
@@ -122,10 +124,12 @@ cdef void _drain_socket(engine_state *e, int32_t index, int64_t now_us) noexcept
             net_read(e.buffers, i, &messages[i])
             if not sock.shared:
                 receivers[i] = &e.connections[index]
-                continue
-            receivers[i] = _receiver(e, &messages[i])
-            if receivers[i] != NULL:
-                inbound_prefetch(e, receivers[i])
+            else:
+                receivers[i] = _receiver(e, &messages[i])
+                if receivers[i] != NULL:
+                    inbound_prefetch(e, receivers[i])
+            if receivers[i] != NULL and receivers[i].speakers > FEW_SPEAKERS:
+                inbound_prefetch_each(e, receivers[i], &messages[i])
         for i in range(count):
             if receivers[i] != NULL:
                 _take(e, receivers[i], &messages[i], now_us)
@@ -161,7 +165,7 @@ cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
     cdef int64_t now_us = woke_us
     cdef int64_t slept_us
     cdef int64_t next_us
-    cdef int64_t busy_us = 0    # more than a quarter of the time: above 0
+    cdef int64_t busy_us = 0    # much to do: from 0 on
     net_thread_setup("load-engine")
     while True:
         pthread_mutex_lock(lock)
@@ -176,6 +180,6 @@ cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:
         elif net_waiters(&e.waiters):
             net_sleep_until_us(now_us + YIELD_US)
         slept_us = net_monotonic_us() - now_us
-        busy_us += 3 * (now_us - woke_us) - slept_us
+        busy_us += (4 if busy_us >= 0 else 3) * (now_us - woke_us) - slept_us
         busy_us = max(-BUSY_WINDOW_US, min(busy_us, BUSY_WINDOW_US))
         woke_us = now_us + slept_us

@@ -137,8 +137,8 @@ class FanoutSession:
             await asyncio.sleep(DRAIN_SECONDS)
         finally:
             feedback.cancel()
-        used = cpu_time(self._server.pid).since(spent)
         generator = time.process_time_ns() - generator
+        used = cpu_time(self._server.pid).since(spent)
         forwarded = await self._forwarded() - before
         self._report()
         for audience in self._audiences:
@@ -185,7 +185,7 @@ class _SetUp:
     ) -> None:
         self._server, self._link, self._suite = server, link, suite
         self._http, self._media = http, media
-        self._peers: list[Peer] = []
+        self._peers: list[EnginePeer] = []
         self._reader: QuietReader | None = None
         self._subscribers: list[RspClient] = []
         self._rng = random.Random(1)
@@ -196,7 +196,7 @@ class _SetUp:
     ) -> tuple[list[BurstPublisher], list[Audience]]:
         bursts: list[BurstPublisher] = []
         joined: list[_Joined] = []
-        sources: list[tuple[Peer, Section]] = []
+        sources: list[tuple[EnginePeer, Section]] = []
         for room in (f"fanout-{number}" for number in range(rooms)):
             await self._server.create_room(
                 self._http,
@@ -259,9 +259,6 @@ class _SetUp:
                 for peer, found in zip(room.receivers, room.streams, strict=True)
             ]
             audiences.append(Audience(sampled, dropped))
-        for publishing in self._peers:
-            if not isinstance(publishing, EnginePeer):
-                self._reader.add(publishing.socket, publishing.yield_reading())
         return audiences
 
     async def close(self) -> None:
@@ -282,10 +279,10 @@ class _SetUp:
             receives=receives,
         )
 
-    async def _publish(self, room: str, number: int) -> tuple[Peer, Section]:
+    async def _publish(self, room: str, number: int) -> tuple[EnginePeer, Section]:
         config = self._config(AEAD_AES_128_GCM, receives=False)
         rng = random.Random(self._rng.getrandbits(64))
-        peer = Peer(config, rng=rng, host=self._link.ours)
+        peer = EnginePeer(config, self._media, rng=rng, host=self._link.ours, waits=True)
         self._peers.append(peer)
         encoder = Vp8Encoder(number, SETUP_VIDEO, self._rng)
         section = peer.core.publish(encoder, f"video-{number}", asyncio.get_running_loop().time())

@@ -5,7 +5,6 @@ way, which report all the same as if they had it.
 
 import random
 import struct
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from router.sdp.config import TRANSPORT_WIDE_CC_EXTENSION
 
 from .description import Section
 from .handoff import EnginePeer
-from .peer import Peer
 
 if TYPE_CHECKING:
     from array import array
@@ -45,10 +43,10 @@ class BurstPublisher:
     """
     Takes over a stream that a client publishes, once that is paused.
 
-    :param peer: Connected; its AES-128-GCM keys seal the frames.
+    :param peer: Connected, and not handed over yet; its AES-128-GCM keys seal the frames.
     """
 
-    def __init__(self, peer: Peer, section: Section, *, publisher: int) -> None:
+    def __init__(self, peer: EnginePeer, section: Section, *, publisher: int) -> None:
         from benchmarks.engine import FrameSender
 
         stream = peer.core.media.outbound[section.ssrc]
@@ -56,10 +54,10 @@ class BurstPublisher:
         assert srtp is not None
         assert path is not None
         assert section.payload_type is not None
-        self._stream = stream
-        self._requests = stream.counters.key_frame_requests
-        self._packets = 0
+        self._peer, self._ssrc = peer, section.ssrc
+        self._requests = 0
         state = stream.take_over()
+        self._packets = -stream.counters.packets
         self.sender = FrameSender(
             peer.socket,
             path[1],
@@ -73,20 +71,18 @@ class BurstPublisher:
             picture_id=state.frames + (1 << 14),
         )
         self.sender.transport_cc = peer.core.media.transport_sequence_number()
+        peer.hand_over()
 
     def follow(self) -> None:
         """Let reports tell of what was sent, and ask for a key frame when the server did."""
-        requests = self._stream.counters.key_frame_requests
+        packets = self.sender.packets
+        requests = self._peer.assume_sent(
+            self._ssrc, packets - self._packets, self.sender.timestamp
+        )
+        self._packets = packets
         if requests != self._requests:
             self._requests = requests
             self.sender.want_key_frame()
-        packets = self.sender.packets
-        self._stream.sent_elsewhere(
-            packets=packets - self._packets,
-            timestamp=self.sender.timestamp,
-            now=time.monotonic(),
-        )
-        self._packets = packets
 
 
 class DroppedReceiver:

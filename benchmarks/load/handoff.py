@@ -176,6 +176,16 @@ class EnginePeer(Peer):
         self._follow_descriptions()
         return answer
 
+    def assume_sent(self, ssrc: int, packets: int, timestamp: int) -> int:
+        """
+        Report what was sent in place of a stream; see the engine.
+
+        :returns: How many key frames were asked for so far.
+        """
+        engine, stream = self._media.engine, self.outbound[ssrc]
+        engine.assume_sent(stream, packets, timestamp)
+        return engine.outbound(stream).key_frame_requests
+
     def assume_received(
         self, packets: Mapping[int, int], first: int, arrivals_us: "array[int]"
     ) -> None:

@@ -97,11 +97,6 @@ class OutboundStream:
         self.payload_type = None
         return OutboundState(self._sequence_number, self._timestamp, self.counters.frames)
 
-    def sent_elsewhere(self, *, packets: int, timestamp: int, now: float) -> None:
-        """Take note of what was sent in this stream's place, for reports."""
-        self.counters.packets += packets
-        self._timestamp, self._timestamp_at = timestamp, now
-
     def packets_due(self, now: float) -> list[bytes]:
         """Return the packets of the frames that are due."""
         packets: list[bytes] = []

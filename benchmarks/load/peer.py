@@ -185,18 +185,13 @@ class Peer:
             case _:
                 pass
 
-    def yield_reading(self) -> Callable[[], None]:
-        """
-        Watch the socket no more, and return what reads it.
-
-        Somebody else calls that now and then, or reads by themselves and hands on what is no media
-        with :meth:`receive`.
-        """
-        self._loop.remove_reader(self._socket.fileno())
-        return self._read
-
     def stop_reading(self) -> None:
-        """Leave what comes in the socket: a client that only has to be there costs nothing."""
+        """
+        Watch the socket no more.
+
+        A client that only has to be there costs nothing then; or somebody else reads, and hands on
+        what is no media with :meth:`receive`.
+        """
         self._loop.remove_reader(self._socket.fileno())
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:

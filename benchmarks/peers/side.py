@@ -216,7 +216,7 @@ class Side:
         assert srtp is not None
         assert path is not None
         self.suites.add(srtp.profile.name)
-        peer.yield_reading()
+        peer.stop_reading()
         peer.core.srtp = None  # Python sends no more reports.
         connection = self.engine.add_connection(
             peer.socket.fileno(),

@@ -271,6 +271,25 @@ def test_sender_reports_tell_of_what_was_sent(engine: Engine) -> None:
     server.close()
 
 
+def test_sender_reports_tell_of_what_was_sent_in_place_of_a_paused_stream(engine: Engine) -> None:
+    server = Server(engine)
+    stream = add_video(server, VideoPattern(bitrate_bps=0))
+    engine.assume_sent(stream, 1_000, 0xFFFFFFFF)
+    engine.assume_sent(stream, 234, 0xFFFFFF00)
+    server.receive_until(lambda: any(p.packet_type == PacketType.SR for p in server.rtcp))
+    report = next(parse_sender_report(p) for p in server.rtcp if p.packet_type == PacketType.SR)
+    assert (report.ssrc, report.packet_count) == (SSRC, 1_234)
+    assert (report.rtp_timestamp - 0xFFFFFF00) % 2**32 < DEADLINE * 90_000
+    assert server.rtp == []
+    nack = GenericNack(sender_ssrc=1, media_ssrc=SSRC, sequence_numbers=(0, 1, 65_535))
+    server.send_rtcp(nack.to_packet())
+    server.receive_until(lambda: engine.outbound(stream).nacked == 3)
+    assert engine.outbound(stream).retransmitted == 0
+    with pytest.raises(KeyError):
+        engine.assume_sent(stream + 1, 1, 0)
+    server.close()
+
+
 def inbound_packets(count: int) -> list[RtpPacket]:
     """A VP8 stream of another origin, numbered over the wrap."""
     return [
@@ -397,12 +416,15 @@ def test_runs_of_several_streams_are_read_whole_soon(engine: Engine) -> None:
     server.close()
 
 
-def test_what_several_speakers_say_at_once_is_no_loss(engine: Engine) -> None:
+@pytest.mark.parametrize(("speakers", "length"), [(3, 10), (9, 6)])
+def test_what_several_speakers_say_at_once_is_no_loss(
+    engine: Engine, speakers: int, length: int
+) -> None:
     server = Server(engine, sampled=0)
-    ssrcs = (REMOTE, REMOTE + 10, REMOTE + 20)
+    ssrcs = [REMOTE + 10 * number for number in range(speakers)]
     streams = [engine.add_inbound(server.connection, ssrc=s, kind="audio") for s in ssrcs]
 
-    def say(first: int, count: int) -> None:
+    def say(first: int, count: int) -> list[bytes]:
         packets = [
             RtpPacket(
                 payload_type=111,
@@ -414,13 +436,14 @@ def test_what_several_speakers_say_at_once_is_no_loss(engine: Engine) -> None:
             for number in range(first, first + count)
             for ssrc in ssrcs
         ]
-        server.send_run([server.seal(packet) for packet in packets])
+        return [server.seal(packet) for packet in packets]
 
-    say(0, 1)
+    for data in say(0, 1):
+        server.send(data)
     wait_until(lambda: all(engine.inbound(stream).packets == 1 for stream in streams))
-    say(1, 10)  # more than is read of a message
-    say(11, 1)
-    wait_until(lambda: all(engine.inbound(stream).packets == 12 for stream in streams))
+    server.send_run(say(1, length))  # more than is read of a message
+    server.send_run(say(1 + length, 1))
+    wait_until(lambda: all(engine.inbound(stream).packets == 2 + length for stream in streams))
     assert engine.totals().lost == 0
     server.close()
 
