@@ -2,10 +2,8 @@
 
 import random
 import socket
-import struct
 import time
 from array import array
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,139 +16,36 @@ from router.rtp import (
     PacketType,
     PayloadFeedback,
     PictureLossIndication,
-    RtcpPacket,
     RtpPacket,
     SenderReport,
     TransportFeedback,
     is_vp8_key_frame,
-    parse_compound,
     parse_nack,
-    parse_packet,
     parse_receiver_report,
     parse_sender_report,
     parse_transport_cc,
     parse_vp8,
-    serialize_compound,
     unwrap_rtx,
     wrap_rtx,
 )
-from router.sdp.config import (
-    AUDIO_LEVEL_EXTENSION,
-    MID_EXTENSION,
-    TRANSPORT_WIDE_CC_EXTENSION,
-)
 from router.stun import Message, MessageClass, Method, check_binding_request, parse_message
-from tests.support.libsrtp import PROFILE_CM, PROFILE_GCM, libsrtp_session, random_keys
+from tests.benchmarks.engine.server import (
+    DEADLINE,
+    EXTENSIONS,
+    LEVEL,
+    MID,
+    REMOTE,
+    RTX,
+    SSRC,
+    TRANSPORT_CC,
+    Server,
+    inbound_packets,
+    video_frames,
+    wait_until,
+)
+from tests.support.libsrtp import PROFILE_CM, PROFILE_GCM, random_keys
 
-LEVEL, TRANSPORT_CC, MID = 1, 3, 4
-EXTENSIONS = {
-    AUDIO_LEVEL_EXTENSION: LEVEL,
-    TRANSPORT_WIDE_CC_EXTENSION: TRANSPORT_CC,
-    MID_EXTENSION: MID,
-}
-SSRC, RTX, REMOTE = 5, 6, 77
-UDP_SEGMENT = 103
-"""The kernel's; the socket module does not know it."""
 FAST = VideoPattern(bitrate_bps=4_000_000, frames_per_second=50)
-DEADLINE = 20.0
-
-
-class Server:
-    """The other end: a socket whose packets libsrtp seals and opens."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        profile: int = PROFILE_GCM,
-        sampled: float = 1.0,
-        reads: bool = True,
-        place: tuple[socket.socket, str] | None = None,
-    ) -> None:
-        rng = random.Random(profile)
-        to_server, to_client = random_keys(profile, rng), random_keys(profile, rng)
-        self.engine = engine
-        self.client, self.socket = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
-        for one in (self.client, self.socket):
-            one.bind(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self.client.getsockname()
-        if place is not None:
-            self.client.close()
-            self.client, source = place
-            self.address = (source, self.client.getsockname()[1])
-        self.socket.settimeout(DEADLINE)
-        self._open = libsrtp_session(profile, *to_server, inbound=True)
-        self._seal = libsrtp_session(profile, *to_client, inbound=False)
-        self.rtp: list[RtpPacket] = []
-        self.rtcp: list[RtcpPacket] = []
-        self.connection = engine.add_connection(
-            self.client.fileno(),
-            self.socket.getsockname(),
-            profile=profile,
-            send_key=to_server[0],
-            send_salt=to_server[1],
-            receive_key=to_client[0],
-            receive_salt=to_client[1],
-            extensions=EXTENSIONS,
-            sampled=sampled,
-            reads=reads,
-            source=None if place is None else place[1],
-        )
-
-    def seal(self, packet: RtpPacket) -> bytes:
-        sealed: bytes = self._seal.protect(packet.serialize())
-        return sealed
-
-    def send_rtp(self, packet: RtpPacket) -> None:
-        self.send(self.seal(packet))
-
-    def send_rtcp(self, *packets: RtcpPacket) -> None:
-        self.send(self._seal.protect_rtcp(serialize_compound(list(packets))))
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendto(data, self.address)
-
-    def receive_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come"
-            data, source = self.socket.recvfrom(2048)
-            assert source == self.address
-            if 192 <= data[1] <= 223:
-                self.rtcp += parse_compound(self._open.unprotect_rtcp(data))
-            else:
-                self.rtp.append(parse_packet(self._open.unprotect(data)))
-
-    def send_run(self, datagrams: list[bytes]) -> None:
-        """As one message: all have one length, the last one may be shorter."""
-        size = struct.pack("H", len(datagrams[0]))
-        self.socket.sendmsg(
-            [b"".join(datagrams)],
-            [(socket.SOL_UDP, UDP_SEGMENT, size)],
-            0,
-            self.address,
-        )
-
-    def feedback(self, packet_type: PacketType, count: int) -> list[RtcpPacket]:
-        return [p for p in self.rtcp if (p.packet_type, p.count) == (packet_type, count)]
-
-    def close(self) -> None:
-        self.engine.remove_connection(self.connection)
-        self.client.close()
-        self.socket.close()
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine() as one:
-        yield one
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def stamp_of(packet: RtpPacket) -> Stamp:
@@ -290,21 +185,6 @@ def test_sender_reports_tell_of_what_was_sent_in_place_of_a_paused_stream(engine
     server.close()
 
 
-def inbound_packets(count: int) -> list[RtpPacket]:
-    """A VP8 stream of another origin, numbered over the wrap."""
-    return [
-        RtpPacket(
-            payload_type=96,
-            sequence_number=(65_500 + number) & 0xFFFF,
-            rtp_timestamp=number * 3000,
-            ssrc=REMOTE,
-            payload=b"\x90\x80\x80\x01" + bytes(200),
-            extensions=((TRANSPORT_CC, number.to_bytes(2, "big")),),
-        )
-        for number in range(count)
-    ]
-
-
 @pytest.mark.parametrize("sampled", [False, True])
 def test_losses_are_counted_asked_for_and_repaired(engine: Engine, sampled: bool) -> None:
     server = Server(engine, sampled=sampled)
@@ -336,23 +216,6 @@ def test_losses_are_counted_asked_for_and_repaired(engine: Engine, sampled: bool
     assert (counters.duplicates, counters.reordered) == (1, 0)
     assert engine.totals().failed_auth == 0
     server.close()
-
-
-def video_frames(frames: int, packets: int, ssrc: int = REMOTE) -> list[list[RtpPacket]]:
-    """Frames of full packets; transport-wide numbers are left out."""
-    return [
-        [
-            RtpPacket(
-                payload_type=96,
-                sequence_number=frame * packets + index,
-                rtp_timestamp=frame * 3000,
-                ssrc=ssrc,
-                payload=b"\x80\x80\x80\x01" + bytes(1000),
-            )
-            for index in range(packets)
-        ]
-        for frame in range(frames)
-    ]
 
 
 def test_runs_are_counted_by_their_first_header(engine: Engine) -> None:
@@ -466,94 +329,6 @@ def test_feedback_tells_when_each_packet_came(engine: Engine) -> None:
     times = [at for _, at in arrivals]
     assert times == sorted(times)
     server.close()
-
-
-@pytest.fixture
-def shared(engine: Engine) -> Iterator[socket.socket]:
-    with socket.socket(type=socket.SOCK_DGRAM) as one:
-        one.bind(("", 0))
-        engine.share(one.fileno())
-        yield one
-
-
-def test_connections_that_share_a_socket_are_told_apart(
-    engine: Engine, shared: socket.socket
-) -> None:
-    servers = [Server(engine, sampled=0, place=(shared, f"127.1.0.{n}")) for n in (1, 2, 3)]
-    streams = [
-        engine.add_inbound(server.connection, ssrc=REMOTE, kind="video") for server in servers
-    ]
-    absent = ("127.1.1.1", shared.getsockname()[1])
-    for frame in video_frames(20, 10):
-        for server in servers:
-            server.send_run([server.seal(packet) for packet in frame])
-        servers[0].socket.sendto(bytes([128]) + bytes(99), absent)
-    wait_until(lambda: all(engine.inbound(stream).packets == 200 for stream in streams))
-    assert engine.totals().received == 600
-    assert (engine.totals().lost, engine.totals().duplicates) == (0, 0)
-    for server, stream in zip(servers, streams, strict=True):
-        engine.request_key_frame(stream)
-        server.receive_until(
-            lambda server=server: bool(  # type: ignore[misc]
-                server.feedback(PacketType.PSFB, PayloadFeedback.PLI)
-            )
-        )
-    servers[1].send(b"\x00\x01stun")
-    found: list[tuple[int, bytes, tuple[str, int]]] = []
-
-    def has_come() -> bool:
-        found.extend(engine.datagrams())
-        return bool(found)
-
-    wait_until(has_come)
-    assert found == [(servers[1].connection, b"\x00\x01stun", servers[1].socket.getsockname())]
-    gone, *others = servers
-    engine.remove_connection(gone.connection)
-    gone.send(b"\x00\x01late")
-    for server in others:
-        server.send_run([server.seal(packet) for packet in video_frames(21, 10)[20]])
-    wait_until(lambda: all(engine.inbound(stream).packets == 210 for stream in streams[1:]))
-    assert engine.datagrams() == []
-    again = Server(engine, sampled=0, place=(shared, "127.1.0.1"))
-    again.send(b"\x00\x01stun")
-    wait_until(lambda: [found[0] for found in engine.datagrams()] == [again.connection])
-    for server in (*others, again):
-        server.close()
-    gone.socket.close()
-
-
-def test_a_shared_socket_has_conditions(engine: Engine, shared: socket.socket) -> None:
-    first = Server(engine, sampled=0, place=(shared, "127.1.0.1"))
-    engine.add_inbound(first.connection, ssrc=REMOTE, kind="video")
-
-    def join(descriptor: int, source: str, sampled: float = 0) -> None:
-        engine.add_connection(
-            descriptor,
-            first.socket.getsockname(),
-            profile=PROFILE_GCM,
-            send_key=bytes(16),
-            send_salt=bytes(12),
-            receive_key=bytes(16),
-            receive_salt=bytes(12),
-            extensions=EXTENSIONS,
-            sampled=sampled,
-            source=source,
-        )
-
-    with pytest.raises(ValueError, match="not shared"):
-        join(first.socket.fileno(), "127.1.0.2")
-    with pytest.raises(ValueError, match="in use"):
-        join(shared.fileno(), "127.9.0.1")
-    with pytest.raises(ValueError, match="numeric"):
-        join(shared.fileno(), "localhost")
-    with pytest.raises(ValueError, match="sampled"):
-        join(shared.fileno(), "127.1.0.2", sampled=0.5)
-    with pytest.raises(ValueError, match=r"share 1\.5"):
-        join(shared.fileno(), "127.1.0.2", sampled=1.5)
-    # None of them has taken the socket from the one who uses it.
-    first.send_run([first.seal(packet) for packet in video_frames(1, 10)[0]])
-    wait_until(lambda: engine.totals().received == 10)
-    first.close()
 
 
 def test_what_belongs_to_no_stream_is_counted_as_such(engine: Engine) -> None:
