@@ -171,10 +171,14 @@ def test_sender_reports_tell_of_what_was_sent_in_place_of_a_paused_stream(engine
     stream = add_video(server, VideoPattern(bitrate_bps=0))
     engine.assume_sent(stream, 1_000, 0xFFFFFFFF)
     engine.assume_sent(stream, 234, 0xFFFFFF00)
-    server.receive_until(lambda: any(p.packet_type == PacketType.SR for p in server.rtcp))
-    report = next(parse_sender_report(p) for p in server.rtcp if p.packet_type == PacketType.SR)
-    assert (report.ssrc, report.packet_count) == (SSRC, 1_234)
-    assert (report.rtp_timestamp - 0xFFFFFF00) % 2**32 < DEADLINE * 90_000
+
+    def reports() -> list[SenderReport]:
+        sent = [parse_sender_report(p) for p in server.rtcp if p.packet_type == PacketType.SR]
+        return [report for report in sent if report.packet_count == 1_234]
+
+    server.receive_until(lambda: bool(reports()))
+    assert reports()[0].ssrc == SSRC
+    assert (reports()[0].rtp_timestamp - 0xFFFFFF00) % 2**32 < DEADLINE * 90_000
     assert server.rtp == []
     nack = GenericNack(sender_ssrc=1, media_ssrc=SSRC, sequence_numbers=(0, 1, 65_535))
     server.send_rtcp(nack.to_packet())
