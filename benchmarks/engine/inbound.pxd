@@ -30,7 +30,7 @@ cdef void inbound_receive(
 # Ask for the memory that messages of the connection will touch: before the kernel looks for them.
 cdef void inbound_prefetch(const engine_state *e, const connection *c) noexcept nogil
 
-# Likewise for a message with packets of many streams.
+# Likewise for one that came with packets of many streams.
 cdef void inbound_prefetch_each(
     const engine_state *e, const connection *c, const net_message *m
 ) noexcept nogil

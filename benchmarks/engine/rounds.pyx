@@ -122,13 +122,12 @@ cdef void _drain_socket(engine_state *e, int32_t index, int64_t now_us) noexcept
         count = net_receive(e.buffers, sock.fd, size)
         for i in range(count):
             net_read(e.buffers, i, &messages[i])
-            if not sock.shared:
-                receivers[i] = &e.connections[index]
-            else:
-                receivers[i] = _receiver(e, &messages[i])
-                if receivers[i] != NULL:
-                    inbound_prefetch(e, receivers[i])
-            if receivers[i] != NULL and receivers[i].speakers > FEW_SPEAKERS:
+            receivers[i] = _receiver(e, &messages[i]) if sock.shared else &e.connections[index]
+            if receivers[i] == NULL:
+                continue
+            if sock.shared:
+                inbound_prefetch(e, receivers[i])
+            if receivers[i].speakers > FEW_SPEAKERS:
                 inbound_prefetch_each(e, receivers[i], &messages[i])
         for i in range(count):
             if receivers[i] != NULL:
