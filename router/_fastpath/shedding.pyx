@@ -33,7 +33,7 @@ cdef enum:
     CREEP_PERMILLE = 62         # shed then
     FREE_PERMILLE = 920         # above, nothing is restored
     FILLED_PERMILLE = 950       # what restoring may lead to
-    RESTORE_PART = 4            # of the slots that run comes back at a time, or of half the others
+    RESTORE_PART = 2            # of the slots that run comes back at a time, or of half the others
     RESTORE_US = 500000         # without overload, before slots are restored
     RESTORE_MAX_US = 16000000
     TOO_EARLY_US = 5000000      # overload so soon after slots were restored was their fault
