@@ -38,6 +38,8 @@ JOINS_AT_ONCE = 8
 SETUP_SECONDS = 120.0
 SETTLE_SECONDS = 0.3
 """From silence until nothing is under way any more."""
+WARM_UPS = 6
+WARM_UP_SECONDS = 0.5
 OPENED = 8
 """In each room one receiver opens and checks what it gets: all of it when there is one room, a half
 with two, and with so many or more this part."""
@@ -205,6 +207,17 @@ class RoomsSession:
                 peer.send_audio(audio)
             for peer in room.talkers:
                 peer.send_audio(audio)
+
+    async def warm_up(self, video: VideoPattern, audio: AudioPattern) -> None:
+        """
+        Send until all of it is forwarded, but not for long.
+
+        The first packets touch memory that the machine has yet to find, which can look like
+        overload to the server.
+        """
+        for _ in range(WARM_UPS):
+            if not (await self.measure(video, audio, WARM_UP_SECONDS)).loss:
+                return
 
     async def measure(self, video: VideoPattern, audio: AudioPattern, seconds: float) -> Measured:
         """Send for a time, and wait until nothing is under way."""

@@ -63,6 +63,8 @@ async def _run(arguments: argparse.Namespace) -> Result:
             joined(server, video_plan, names=["pictures"], **options) as watching,
         ):
             pictures = steady_video(arguments.frames_per_second, FRAME_PACKETS)
+            await talking.warm_up(SILENT_VIDEO, AUDIO)
+            await watching.warm_up(pictures, AUDIO)
             for number in range(arguments.runs):
                 progress.say(f"run {number + 1} of {arguments.runs}")
                 sound.append(await talking.measure(SILENT_VIDEO, AUDIO, arguments.seconds))

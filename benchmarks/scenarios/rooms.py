@@ -82,7 +82,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
         ) as session,
     ):
         runner = _Runner(session, arguments, progress)
-        await runner.once(arguments.start, seconds=0.5)
+        await session.warm_up(steady_video(arguments.start, arguments.frame_packets), AUDIO)
         if arguments.repeats:
             return _repeated(
                 [await runner.once(arguments.start) for _ in range(arguments.repeats)], arguments
@@ -97,9 +97,9 @@ class _Runner:
         self._session, self._arguments, self._progress = session, arguments, progress
         self._rows: list[tuple[str, Measured]] = []
 
-    async def once(self, rate: float, *, seconds: float | None = None) -> Measured:
+    async def once(self, rate: float) -> Measured:
         video = steady_video(rate, self._arguments.frame_packets)
-        return await self._session.measure(video, AUDIO, seconds or self._arguments.seconds)
+        return await self._session.measure(video, AUDIO, self._arguments.seconds)
 
     async def all(self) -> Result:
         best_rate, best = await self._first()

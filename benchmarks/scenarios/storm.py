@@ -78,6 +78,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
                 ),
             ),
         }
+        await session.warm_up(video, AUDIO)
         for number in range(arguments.runs):
             for name, turn in weather.items():
                 progress.say(f"{name}, run {number + 1} of {arguments.runs}")
