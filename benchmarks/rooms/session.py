@@ -105,6 +105,11 @@ class Measured:
         return self.totals.received / self.seconds
 
     @property
+    def offered(self) -> float:
+        """Packets that should have been received in a second."""
+        return self.expected / self.seconds
+
+    @property
     def plane_ns(self) -> float:
         """CPU time of the plane threads for each packet that was forwarded."""
         return self.cpu.plane / max(1, self.totals.received)

@@ -173,10 +173,10 @@ def _result(
             "runs": [{"name": name, **figures(found)} for name, found in rows],
         },
         curves={
-            "p50": [(found.rate, found.latency.quantile(0.5)) for _, found in rows],
-            "p99": [(found.rate, found.latency.quantile(0.99)) for _, found in rows],
+            "p50": [(found.offered, found.latency.quantile(0.5)) for _, found in rows],
+            "p99": [(found.offered, found.latency.quantile(0.99)) for _, found in rows],
         },
-        axes=("packets/s", "latency, ms"),
+        axes=("packets/s offered", "latency, ms"),
         notes=(
             f"{best.rate:,.0f} packets a second at {best.plane_load:.2f} processors of the plane.",
             *dict.fromkeys(complaints),
