@@ -213,13 +213,16 @@ class RoomsSession:
             for peer in room.talkers:
                 peer.send_audio(audio)
 
-    async def warm_up(self, video: VideoPattern, audio: AudioPattern) -> None:
+    async def warm_up(
+        self, video: VideoPattern, audio: AudioPattern, *, progress: Progress
+    ) -> None:
         """
         Send until all of it is forwarded, but not for long.
 
         The first packets touch memory that the machine has yet to find, which can look like
         overload to the server.
         """
+        progress.say("warming up")
         for _ in range(WARM_UPS):
             if not (await self.measure(video, audio, WARM_UP_SECONDS)).loss:
                 return

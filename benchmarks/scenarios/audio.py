@@ -63,8 +63,8 @@ async def _run(arguments: argparse.Namespace) -> Result:
             joined(server, video_plan, names=["pictures"], **options) as watching,
         ):
             pictures = steady_video(arguments.frames_per_second, FRAME_PACKETS)
-            await talking.warm_up(SILENT_VIDEO, AUDIO)
-            await watching.warm_up(pictures, AUDIO)
+            await talking.warm_up(SILENT_VIDEO, AUDIO, progress=progress)
+            await watching.warm_up(pictures, AUDIO, progress=progress)
             for number in range(arguments.runs):
                 progress.say(f"run {number + 1} of {arguments.runs}")
                 sound.append(await talking.measure(SILENT_VIDEO, AUDIO, arguments.seconds))

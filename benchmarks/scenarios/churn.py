@@ -81,7 +81,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
         ) as session,
         Crowd.running(server, config) as crowd,
     ):
-        await session.warm_up(video, AUDIO)
+        await session.warm_up(video, AUDIO, progress=progress)
         progress.say("without joins")
         quiet = await session.measure(video, AUDIO, arguments.seconds)
         before = resident_bytes(server.pid)

@@ -82,7 +82,8 @@ async def _run(arguments: argparse.Namespace) -> Result:
         ) as session,
     ):
         runner = _Runner(session, arguments, progress)
-        await session.warm_up(steady_video(arguments.start, arguments.frame_packets), AUDIO)
+        video = steady_video(arguments.start, arguments.frame_packets)
+        await session.warm_up(video, AUDIO, progress=progress)
         if arguments.repeats:
             return _repeated(
                 [await runner.once(arguments.start) for _ in range(arguments.repeats)], arguments

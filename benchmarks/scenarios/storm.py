@@ -78,7 +78,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
                 ),
             ),
         }
-        await session.warm_up(video, AUDIO)
+        await session.warm_up(video, AUDIO, progress=progress)
         for number in range(arguments.runs):
             for name, turn in weather.items():
                 progress.say(f"{name}, run {number + 1} of {arguments.runs}")

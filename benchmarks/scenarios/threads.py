@@ -74,7 +74,7 @@ async def _run(arguments: argparse.Namespace) -> Result:
                         server, plan, names=names, progress=progress, suite=arguments.suite
                     )
                 )
-                await sessions[threads].warm_up(video, AUDIO)
+                await sessions[threads].warm_up(video, AUDIO, progress=progress)
             for number in range(arguments.runs):
                 progress.say(f"{kind}: run {number + 1} of {arguments.runs}")
                 for threads in THREADS if number % 2 else reversed(THREADS):

@@ -65,3 +65,24 @@ def test_subscribers_share_a_socket_but_for_the_sampled_one() -> None:
     shares, found = asyncio.run(measured())
     assert sorted(shares) == [False, True, True]
     assert found.totals.received == found.expected > 0
+
+
+def test_warming_up_ends_when_everything_arrives_and_in_any_case() -> None:
+    async def packets_sent() -> list[int]:
+        plan = RoomPlan(publishers=1, subscribers=2)
+        progress = Progress("test")
+        async with (
+            running_server() as server,
+            RoomsSession.joined(server, plan, names=["room"], progress=progress) as session,
+        ):
+            counts = []
+            for drop_share in (0.0, 0.5):
+                for peer in session.rooms[0].subscribers:
+                    session.engine.drop(peer.connection, drop_share)
+                before = session.engine.totals().sent
+                await session.warm_up(steady_video(10, 3), AUDIO, progress=progress)
+                counts.append(session.engine.totals().sent - before)
+            return counts
+
+    calm, lossy = asyncio.run(packets_sent())
+    assert lossy > 2 * calm > 0

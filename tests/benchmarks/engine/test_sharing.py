@@ -6,10 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.engine import Engine
-from router.rtp import (
-    PacketType,
-    PayloadFeedback,
-)
+from router.rtp import PacketType, PayloadFeedback
 from tests.benchmarks.engine.server import EXTENSIONS, REMOTE, Server, video_frames, wait_until
 from tests.support.libsrtp import PROFILE_GCM
 
