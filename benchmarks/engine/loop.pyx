@@ -158,7 +158,8 @@ cdef class Engine:
             e.connections == NULL or e.sockets == NULL or e.by_address == NULL
             or e.outbounds == NULL or e.inbounds == NULL
             or e.queue == NULL or e.buffers == NULL or e.arena == NULL
-            or deadlines_init(&e.sending, MAX_OUTBOUND) != 0
+            or deadlines_init(&e.sending[0], MAX_OUTBOUND) != 0
+            or deadlines_init(&e.sending[1], MAX_OUTBOUND) != 0
             or deadlines_init(&e.control, MAX_CONNECTIONS) != 0
         ):
             raise MemoryError()
@@ -177,7 +178,8 @@ cdef class Engine:
         for i in range(self.connections):
             if e.connections[i].used:
                 connection_close(e, i)
-        deadlines_free(&e.sending)
+        deadlines_free(&e.sending[0])
+        deadlines_free(&e.sending[1])
         deadlines_free(&e.control)
         free(e.connections)
         free(e.sockets)
@@ -499,7 +501,7 @@ cdef class Engine:
         # Streams are spread over the interval.
         s.due_ns = now_us * 1000 + <int64_t>(<double>s.interval_ns * next_share(&self.e))
         deadlines_set(
-            &self.e.sending, <uint32_t>(s - self.e.outbounds),
+            &self.e.sending[s.is_video], <uint32_t>(s - self.e.outbounds),
             s.due_ns // 1000 + 1 if s.interval_ns else NEVER_US
         )
         return 0

@@ -188,7 +188,7 @@ cdef void outbound_send_due(engine_state *e, outbound *s, int64_t now_us) noexce
     cdef int64_t skipped
     cdef double step
     if s.interval_ns == 0:
-        deadlines_set(&e.sending, <uint32_t>(s - e.outbounds), NEVER_US)
+        deadlines_set(&e.sending[s.is_video], <uint32_t>(s - e.outbounds), NEVER_US)
         return
     step = <double>s.interval_ns * (VIDEO_CLOCK if s.is_video else AUDIO_CLOCK) / 1e9
     if now_ns - s.due_ns > LATE_NS:
@@ -200,7 +200,7 @@ cdef void outbound_send_due(engine_state *e, outbound *s, int64_t now_us) noexce
         _send_frame(e, s, now_us)
         s.due_ns += s.interval_ns
         s.rtp_ts += step
-    deadlines_set(&e.sending, <uint32_t>(s - e.outbounds), s.due_ns // 1000 + 1)
+    deadlines_set(&e.sending[s.is_video], <uint32_t>(s - e.outbounds), s.due_ns // 1000 + 1)
 
 
 cdef void outbound_retransmit(

@@ -34,7 +34,7 @@ from benchmarks.engine.state cimport (
     queued,
     udp_socket,
 )
-from router._fastpath.deadlines cimport deadlines_next
+from router._fastpath.deadlines cimport NEVER_US, deadlines_next
 from router._fastpath.wire cimport load16, load32
 
 
@@ -47,6 +47,7 @@ cdef enum:
     REST_US = 400               # a sleep at least: waking costs more than many packets
     BUSY_REST_US = 1000         # with three tenths of the time to do, until it is a fifth
     BUSY_WINDOW_US = 50000      # over about that long
+    SOUND_WAITS_US = 2000       # at most, for other sound to go with
 
 
 cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) noexcept nogil:
@@ -135,8 +136,10 @@ cdef void _drain_socket(engine_state *e, int32_t index, int64_t now_us) noexcept
 
 
 cdef inline void _send_due(engine_state *e, int64_t now_us) noexcept nogil:
-    while deadlines_next(&e.sending) <= now_us:
-        outbound_send_due(e, &e.outbounds[e.sending.heap[0]], now_us)
+    cdef int is_video
+    for is_video in range(2):
+        while deadlines_next(&e.sending[is_video]) <= now_us:
+            outbound_send_due(e, &e.outbounds[e.sending[is_video].heap[0]], now_us)
 
 
 cdef void _drain(engine_state *e, int64_t now_us) noexcept nogil:
@@ -151,6 +154,12 @@ cdef void _drain(engine_state *e, int64_t now_us) noexcept nogil:
             _send_due(e, net_monotonic_us())    # not all of them in one burst behind
 
 
+cdef inline int64_t _sound_us(const engine_state *e) noexcept nogil:
+    """Return when sound has to go at last, if nothing else gives a reason to look sooner."""
+    cdef int64_t due_us = deadlines_next(&e.sending[False])
+    return NEVER_US if due_us == NEVER_US else due_us + SOUND_WAITS_US
+
+
 cdef int64_t _round(engine_state *e) noexcept nogil:
     """Do what is due; return when the next round is."""
     cdef int64_t now_us = net_monotonic_us()
@@ -161,7 +170,9 @@ cdef int64_t _round(engine_state *e) noexcept nogil:
     now_us = net_monotonic_us()
     while deadlines_next(&e.control) <= now_us:
         control_timer(e, &e.connections[e.control.heap[0]], now_us)
-    return min(e.drain_us, deadlines_next(&e.sending), deadlines_next(&e.control))
+    return min(
+        e.drain_us, deadlines_next(&e.control), deadlines_next(&e.sending[True]), _sound_us(e)
+    )
 
 
 cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:

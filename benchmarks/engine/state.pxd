@@ -227,7 +227,7 @@ cdef struct engine_state:
     int32_t *by_address         # connections that share a socket, by the lower half of their own
     outbound *outbounds
     inbound *inbounds
-    deadlines sending           # by outbound stream
+    deadlines sending[2]        # by outbound stream: of sound, of video
     deadlines control           # by connection
     net_buffers *buffers
     uint8_t *arena

@@ -80,7 +80,7 @@ cdef void outbound_close(engine_state *e, int32_t index) noexcept nogil:
     while link[0] != index:
         link = &e.outbounds[link[0]].next
     link[0] = s.next
-    deadlines_set(&e.sending, <uint32_t>index, NEVER_US)
+    deadlines_set(&e.sending[s.is_video], <uint32_t>index, NEVER_US)
     free(s.history)
     memset(s, 0, sizeof(outbound))
 
