@@ -70,7 +70,8 @@ class Pace:
         """
         Send ``rate`` frames a second of each, in turn, for a time, without the GIL.
 
-        When 50 ms late, the schedule starts anew rather than catching up.
+        Those that come due within 1 ms go together. When 50 ms late, the schedule starts anew
+        rather than catching up.
         """
     def stop(self) -> None:
         """Let :meth:`run` end, from another thread."""

@@ -45,6 +45,7 @@ cdef enum:
     FILLER_STEPS = 1024
     HISTORY = 2048              # frames; a power of two
     CATCH_UP_NS = 50000000      # behind by more, the schedule starts anew
+    REST_NS = 1000000           # a sleep at least: waking costs as much as a frame
 
 cdef array _signed = make_array("q")
 cdef const uint8_t *MAGIC = b"plbf"
@@ -238,7 +239,7 @@ cdef void _pace(
     while due_ns < started_ns + length_ns and not stopped[0]:
         now_ns = net_monotonic_us() * 1000
         if now_ns < due_ns:
-            net_sleep_until_us(due_ns // 1000)
+            net_sleep_until_us(max(due_ns, now_ns + REST_NS) // 1000)
         elif now_ns - due_ns > CATCH_UP_NS:
             due_ns = now_ns
         _send_frame(bursts[index])
