@@ -1,5 +1,6 @@
 """Frames in bulk are what they say, come at their pace, and all that arrives is taken."""
 
+import resource
 import socket
 import threading
 import time
@@ -149,6 +150,16 @@ def test_frames_come_in_turn_at_their_pace(sink: socket.socket) -> None:
     assert senders[0].frames - senders[1].frames <= 1
     for one in sockets:
         one.close()
+
+
+def test_frames_that_come_due_within_a_millisecond_go_together(
+    sending: socket.socket, sink: socket.socket
+) -> None:
+    sender = make_sender(sending, sink)
+    sleeps = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    Pace().run([sender], seconds=0.2, rate=4000)
+    sleeps = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - sleeps
+    assert sender.frames > 3 * sleeps
 
 
 def test_a_pace_can_be_stopped(sending: socket.socket, sink: socket.socket) -> None:

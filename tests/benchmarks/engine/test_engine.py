@@ -6,6 +6,7 @@ import time
 from array import array
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,32 @@ def test_audio_says_its_level_and_comes_every_20_ms(engine: Engine) -> None:
         assert after.extension(LEVEL) == bytes((0x80 | 30,))
         assert stamp_of(after).frame - stamp_of(before).frame == 1
     server.close()
+
+
+def test_sound_goes_out_with_other_sound() -> None:
+    with Engine(tick_us=100_000) as engine:
+        server = Server(engine)
+        for stream in range(20):
+            engine.add_outbound(
+                server.connection,
+                ssrc=SSRC + stream,
+                payload_type=111,
+                publisher=stream,
+                pattern=AudioPattern(),
+            )
+        sleeps = _sleeps_of_engine()
+        server.receive_until(lambda: len(server.rtp) >= 1000)
+        # A thousand a second, each due at a time of its own.
+        assert _sleeps_of_engine() - sleeps < 750
+        server.close()
+
+
+def _sleeps_of_engine() -> int:
+    for task in Path("/proc/self/task").iterdir():
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        if status["Name"] == "load-engine":
+            return int(status["voluntary_ctxt_switches"])
+    raise AssertionError("no engine runs")
 
 
 def test_what_a_nack_asks_for_comes_by_rtx(engine: Engine) -> None:
