@@ -63,7 +63,7 @@ class FrameSender:
 
 @final
 class Pace:
-    """Frames of several senders, evenly spread in time."""
+    """Frames of several senders, spread in time."""
 
     def __new__(cls) -> Pace: ...
     def run(self, senders: Sequence[FrameSender], *, seconds: float, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Frames of several publishers, evenly spread in time."""
+"""Frames of several publishers, spread in time: what comes due within 1 ms goes together."""
 
 import asyncio
 from typing import TYPE_CHECKING
