@@ -3,7 +3,8 @@ The load generator's compiled loop: sends and receives the media of thousands of
 
 Handshakes stay in Python; a connection that is up is handed over with its socket and keys. Knows no
 signaling, and so drives any server. The first import of a compiled class builds what is compiled:
-needs gcc and Cython. ``bursts`` is apart from the loop: a fan-out's few sockets, in bulk.
+needs gcc and Cython. ``bursts`` and ``capture`` are apart from the loop: a fan-out's few
+sockets, in bulk.
 """
 
 from importlib import import_module
@@ -22,7 +23,8 @@ from .figures import (
 )
 
 if TYPE_CHECKING:
-    from .bursts import Capture, FrameSender, Pace
+    from .bursts import FrameSender, Pace
+    from .capture import Capture
     from .loop import Engine
 
 __all__ = [
@@ -41,7 +43,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    modules = {"Engine": "loop", "Capture": "bursts", "FrameSender": "bursts", "Pace": "bursts"}
+    modules = {"Engine": "loop", "Capture": "capture", "FrameSender": "bursts", "Pace": "bursts"}
     if name not in modules:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     ensure_built(__name__)

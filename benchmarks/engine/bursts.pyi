@@ -1,12 +1,12 @@
-"""Frames in bulk at an even pace, and all that comes to one socket: for measuring a fan-out."""
+"""Frames in bulk at an even pace, for measuring a fan-out."""
 
 import socket
-from array import array
 from collections.abc import Sequence
 from typing import final
 
 from router._fastpath.srtp import SrtpSession
 
+from .capture import Capture
 from .figures import SentFrame
 
 @final
@@ -66,24 +66,24 @@ class Pace:
     """Frames of several senders, spread in time."""
 
     def __new__(cls) -> Pace: ...
-    def run(self, senders: Sequence[FrameSender], *, seconds: float, rate: float) -> None:
+    def run(
+        self,
+        senders: Sequence[FrameSender],
+        *,
+        seconds: float,
+        rate: float,
+        captures: Sequence[Capture] = (),
+    ) -> None:
         """
         Send ``rate`` frames a second of each, in turn, for a time, without the GIL.
 
         Those that come due within 1 ms go together. When 50 ms late, the schedule starts anew
         rather than catching up.
+
+        :param captures: Are read by the same thread, every 10 ms. Nobody sleeps on their sockets,
+            as whoever sends to a socket that somebody sleeps on pays for waking them: on virtual
+            machines tens of microseconds where that is on another processor. Over a network the
+            sender never does.
         """
     def stop(self) -> None:
         """Let :meth:`run` end, from another thread."""
-
-@final
-class Capture:
-    """Takes all that comes to a socket and keeps what is RTP."""
-
-    def __new__(cls, socket: socket.socket) -> Capture: ...
-    def read(self) -> list[bytes]:
-        """Take what is there; return what is not RTP."""
-    def arrivals(self) -> tuple[dict[int, int], array[int]]:
-        """Return packets by SSRC and wall-clock us of each arrival, since the last call."""
-    def take(self) -> list[tuple[bytes, int]]:
-        """Return RTP packets and the wall-clock ns of their arrival, and forget them."""

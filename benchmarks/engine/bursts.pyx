@@ -1,34 +1,24 @@
-"""Frames in bulk, and what comes of them at one socket; documented in ``bursts.pyi``."""
+"""Frames in bulk; documented in ``bursts.pyi``."""
 
 from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
-
-from cpython.array cimport array, clone
 
 import os
 import random
-from array import array as make_array
 
+from benchmarks.engine.capture cimport Capture, intake, intake_read
 from benchmarks.engine.state cimport (
-    NET_BATCH,
-    NET_SLOT,
-    net_buffers,
-    net_buffers_init,
     net_connect,
-    net_message,
     net_monotonic_us,
-    net_prepare,
-    net_read,
     net_realtime_ns,
-    net_receive,
     net_send,
     net_sleep_until_us,
     net_thread_setup,
 )
 from router._fastpath.srtp cimport GCM_TAG_LENGTH, SrtpSession, srtp_job, srtp_seal, srtp_session
-from router._fastpath.wire cimport load32, store16, store32
+from router._fastpath.wire cimport store16, store32
 
 from benchmarks.engine.figures import SentFrame
 
@@ -46,8 +36,8 @@ cdef enum:
     HISTORY = 2048              # frames; a power of two
     CATCH_UP_NS = 50000000      # behind by more, the schedule starts anew
     REST_NS = 1000000           # a sleep at least: waking costs as much as a frame
+    READ_NS = 10000000          # between two looks at sockets; nobody sleeps on them
 
-cdef array _signed = make_array("q")
 cdef const uint8_t *MAGIC = b"plbf"
 cdef uint8_t filler[FILLER_BYTES]
 cdef bytes _filler = random.Random(3).randbytes(FILLER_BYTES)
@@ -228,151 +218,63 @@ cdef class FrameSender:
         self.b.transport_cc = number
 
 
-cdef void _pace(
-    burst **bursts, int count, int64_t step_ns, int64_t length_ns, const int *stopped
-) noexcept nogil:
+# What a pace sends and reads.
+cdef struct pace_work:
+    burst **bursts              # owned
+    intake **intakes            # owned
+    int senders, captures
+    int64_t step_ns, length_ns
+
+
+cdef void _pace(pace_work *work, const int *stopped) noexcept nogil:
     cdef int64_t started_ns = net_monotonic_us() * 1000
     cdef int64_t due_ns = started_ns
+    cdef int64_t read_ns = started_ns
     cdef int64_t now_ns
     cdef int index = 0
+    cdef int i
     net_thread_setup("load-frames")
-    while due_ns < started_ns + length_ns and not stopped[0]:
+    while due_ns < started_ns + work.length_ns and not stopped[0]:
         now_ns = net_monotonic_us() * 1000
         if now_ns < due_ns:
+            if now_ns - read_ns >= READ_NS:
+                for i in range(work.captures):
+                    intake_read(work.intakes[i])
+                read_ns = now_ns
+                now_ns = net_monotonic_us() * 1000
             net_sleep_until_us(max(due_ns, now_ns + REST_NS) // 1000)
         elif now_ns - due_ns > CATCH_UP_NS:
             due_ns = now_ns
-        _send_frame(bursts[index])
-        index = (index + 1) % count
-        due_ns += step_ns
+        _send_frame(work.bursts[index])
+        index = (index + 1) % work.senders
+        due_ns += work.step_ns
 
 
 cdef class Pace:
     cdef int stopped
 
-    def run(self, senders, *, double seconds, double rate):
-        cdef int count = <int>len(senders)
-        cdef int64_t step_ns
-        cdef int64_t length_ns = <int64_t>(seconds * 1e9)
-        cdef burst **bursts
-        if not count or not rate > 0:
-            raise ValueError(f"{count} senders, {rate} frames/s")
-        step_ns = <int64_t>(1e9 / (rate * count))
-        bursts = <burst **>malloc(count * sizeof(void *))
-        if bursts == NULL:
-            raise MemoryError()
+    def run(self, senders, *, double seconds, double rate, captures=()):
+        cdef pace_work work
+        cdef int index
+        if not senders or not rate > 0:
+            raise ValueError(f"{len(senders)} senders, {rate} frames/s")
+        work.senders, work.captures = <int>len(senders), <int>len(captures)
+        work.step_ns = <int64_t>(1e9 / (rate * work.senders))
+        work.length_ns = <int64_t>(seconds * 1e9)
+        work.bursts = <burst **>malloc(work.senders * sizeof(void *))
+        work.intakes = <intake **>malloc((work.captures + 1) * sizeof(void *))
         try:
-            for index, sender in enumerate(senders):
-                bursts[<int>index] = &(<FrameSender?>sender).b
+            if work.bursts == NULL or work.intakes == NULL:
+                raise MemoryError()
+            for index in range(work.senders):
+                work.bursts[index] = &(<FrameSender?>senders[index]).b
+            for index in range(work.captures):
+                work.intakes[index] = &(<Capture?>captures[index]).k
             with nogil:
-                _pace(bursts, count, step_ns, length_ns, &self.stopped)
+                _pace(&work, &self.stopped)
         finally:
-            free(bursts)
+            free(work.bursts)
+            free(work.intakes)
 
     def stop(self):
         self.stopped = True
-
-
-cdef struct taken:
-    int64_t at_ns
-    size_t offset
-    uint32_t length
-
-
-cdef class Capture:
-    cdef object socket
-    cdef net_buffers *buffers
-    cdef uint8_t *data
-    cdef taken *packets
-    cdef size_t size, room          # of data, in bytes
-    cdef size_t count, places       # of packets
-    cdef size_t counted             # of them, by arrivals()
-
-    def __cinit__(self, socket):
-        self.buffers = <net_buffers *>calloc(1, sizeof(net_buffers))
-        if self.buffers == NULL:
-            raise MemoryError()
-        net_buffers_init(self.buffers)
-        net_prepare(socket.fileno())
-        self.socket = socket
-
-    def __dealloc__(self):
-        free(self.buffers)
-        free(self.data)
-        free(self.packets)
-
-    def read(self):
-        cdef net_message m
-        cdef int count = NET_BATCH
-        cdef int fd = self.socket.fileno()
-        cdef int i
-        others = []
-        while count == NET_BATCH:
-            count = net_receive(self.buffers, fd, NET_SLOT)
-            for i in range(count):
-                net_read(self.buffers, i, &m)
-                self._keep(&m, others)
-        return others
-
-    cdef int _keep(self, net_message *m, list others) except -1:
-        cdef uint32_t at = 0
-        cdef uint32_t length
-        while at < m.length:
-            length = min(m.segment, m.length - at)
-            if length < 12 or m.data[at] >> 6 != 2 or 192 <= m.data[at + 1] <= 223:
-                others.append((<const char *>m.data)[at:at + length])
-            else:
-                self._append(m.data + at, length, m.at_ns)
-            at += length
-        return 0
-
-    cdef int _append(self, const uint8_t *data, uint32_t length, int64_t at_ns) except -1:
-        cdef void *larger
-        if self.size + length > self.room:
-            larger = realloc(self.data, 2 * self.room + (1 << 20))
-            if larger == NULL:
-                raise MemoryError()
-            self.data, self.room = <uint8_t *>larger, 2 * self.room + (1 << 20)
-        if self.count == self.places:
-            larger = realloc(self.packets, (2 * self.places + 1024) * sizeof(taken))
-            if larger == NULL:
-                raise MemoryError()
-            self.packets, self.places = <taken *>larger, 2 * self.places + 1024
-        memcpy(self.data + self.size, data, length)
-        self.packets[self.count].at_ns = at_ns
-        self.packets[self.count].offset = self.size
-        self.packets[self.count].length = length
-        self.size += length
-        self.count += 1
-        return 0
-
-    def arrivals(self):
-        cdef dict counts = {}
-        cdef array arrivals_us = clone(_signed, <Py_ssize_t>(self.count - self.counted), False)
-        cdef int64_t *at_us = <int64_t *>arrivals_us.data.as_longlongs
-        cdef size_t begin = self.counted
-        cdef size_t first = begin
-        cdef uint32_t ssrc = 0
-        while self.counted < self.count:
-            at_us[self.counted - begin] = self.packets[self.counted].at_ns // 1000
-            if self.counted == first:
-                ssrc = self._ssrc(first)
-            self.counted += 1
-            # A frame's packets come one behind the other.
-            if self.counted == self.count or self._ssrc(self.counted) != ssrc:
-                counts[ssrc] = counts.get(ssrc, 0) + self.counted - first
-                first = self.counted
-        return counts, arrivals_us
-
-    cdef uint32_t _ssrc(self, size_t index) noexcept:
-        return load32(self.data + self.packets[index].offset + 8)
-
-    def take(self):
-        cdef list found = []
-        cdef taken *one
-        cdef size_t i
-        for i in range(self.count):
-            one = &self.packets[i]
-            found.append(((<const char *>self.data)[one.offset:one.offset + one.length], one.at_ns))
-        self.size = self.count = self.counted = 0
-        return found

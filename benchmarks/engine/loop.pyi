@@ -112,11 +112,12 @@ class Engine:
         :param highest: Extended sequence number behind which it goes on; None begins with what
             comes.
         """
-    def assume_sent(self, stream: int, packets: int, timestamp: int) -> None:
+    def assume_sent(self, stream: int, packets: int, timestamp: int) -> int:
         """
         Report packets as sent that somebody else sent, in place of a stream that is paused.
 
         :param timestamp: RTP timestamp of the last one, which was sent just now.
+        :returns: How many key frames were asked for so far.
         """
     def assume_received(
         self, connection: int, packets: Mapping[int, int], first: int, arrivals_us: Buffer

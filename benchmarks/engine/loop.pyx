@@ -590,6 +590,7 @@ cdef class Engine:
             s = self._outbound(stream)
             s.packets += packets
             s.rtp_ts, s.frame_at_us = timestamp, net_monotonic_us()
+            return s.key_frame_requests
         finally:
             pthread_mutex_unlock(&self.lock)
 

@@ -77,6 +77,11 @@ static inline void net_sleep_until_us(int64_t at_us) {
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
+/* Whether a call that failed may do better: an ICMP error of an earlier datagram is told once. */
+static inline int net_may_retry(void) {
+    return errno == EINTR || errno == ECONNREFUSED || errno == EHOSTUNREACH;
+}
+
 /* Names the calling thread and lets its sleeps end on time. */
 static inline void net_thread_setup(const char *name) {
     prctl(PR_SET_NAME, name);
@@ -165,17 +170,16 @@ static inline int net_receive(net_buffers *b, int fd, uint32_t size) {
     for (int attempt = 0; attempt < 8; attempt++) {
         int count = recvmmsg(fd, b->headers, NET_BATCH, MSG_DONTWAIT | MSG_TRUNC, NULL);
         if (count >= 0) return count;
-        /* An ICMP error of an earlier datagram is told once. */
-        if (errno != EINTR && errno != ECONNREFUSED && errno != EHOSTUNREACH) break;
+        if (!net_may_retry()) break;
     }
     return 0;
 }
 
-static inline void net_read(net_buffers *b, int i, net_message *m) {
-    struct msghdr *header = &b->headers[i].msg_hdr;
-    m->data = b->parts[i].iov_base;
-    m->length = m->segment = b->headers[i].msg_len;
-    m->seen = m->length < b->size ? m->length : b->size;
+/* What the kernel says of a message. */
+static inline void net_describe(struct msghdr *header, uint32_t length, net_message *m) {
+    m->data = header->msg_iov->iov_base;
+    m->length = m->segment = length;
+    m->seen = length < header->msg_iov->iov_len ? length : (uint32_t)header->msg_iov->iov_len;
     m->at_ns = 0;
     m->to = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -193,6 +197,32 @@ static inline void net_read(net_buffers *b, int i, net_message *m) {
             m->to = ntohl(info.ipi_addr.s_addr);
         }
     }
+}
+
+static inline void net_read(net_buffers *b, int i, net_message *m) {
+    net_describe(&b->headers[i].msg_hdr, b->headers[i].msg_len, m);
+}
+
+/* Takes one message, NET_SLOT bytes at most. Returns 1, or 0 when none waits. */
+static inline int net_take(int fd, uint8_t *data, net_message *m) {
+    union {
+        char bytes[128];
+        size_t aligned;
+    } control;
+    struct iovec part = {data, NET_SLOT};
+    for (int attempt = 0; attempt < 8; attempt++) {
+        struct msghdr header = {.msg_iov = &part,
+                                .msg_iovlen = 1,
+                                .msg_control = control.bytes,
+                                .msg_controllen = sizeof control.bytes};
+        ssize_t length = recvmsg(fd, &header, MSG_DONTWAIT);
+        if (length >= 0) {
+            net_describe(&header, (uint32_t)length, m);
+            return 1;
+        }
+        if (!net_may_retry()) break;
+    }
+    return 0;
 }
 
 /*
@@ -234,7 +264,7 @@ static inline int net_send(int fd, const net_way *way, const uint8_t *data, uint
     }
     for (int attempt = 0; attempt < 3; attempt++) {
         if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
-        if (errno != EINTR && errno != ECONNREFUSED && errno != EHOSTUNREACH) break;
+        if (!net_may_retry()) break;
     }
     return -1;
 }

@@ -42,6 +42,7 @@ cdef extern from "net.h" nogil:
     void net_buffers_init(net_buffers *b)
     int net_receive(net_buffers *b, int fd, uint32_t size)
     void net_read(net_buffers *b, int i, net_message *m)
+    int net_take(int fd, uint8_t *data, net_message *m)
     int net_send(
         int fd, const net_way *way, const uint8_t *data, uint32_t length, uint32_t segment
     )

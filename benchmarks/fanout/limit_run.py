@@ -20,7 +20,6 @@ from router.srtp import AEAD_AES_128_GCM
 
 from .drop import sinks
 from .pace import pace
-from .quiet import QuietReader
 from .sampled import Continuity, WrongPacket
 
 DRAIN_SECONDS = 0.05
@@ -115,13 +114,8 @@ class LimitRun:
         :raises WrongPacket: when what the first subscriber got is not right.
         """
         before, spent = self._counts(), cpu_time(self._process.pid)
-        reader = QuietReader()
-        reader.add(self._receiving, self._capture.read)
-        try:
-            await pace(self._senders, seconds=seconds, rate=rate)
-            await asyncio.sleep(DRAIN_SECONDS)
-        finally:
-            reader.close()
+        await pace(self._senders, [self._capture], seconds=seconds, rate=rate)
+        await asyncio.sleep(DRAIN_SECONDS)
         after, used = self._counts(), cpu_time(self._process.pid).since(spent)
         self._capture.read()
         self._check()

@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.engine import FrameSender
+    from benchmarks.engine import Capture, FrameSender
 
 
-async def pace(senders: "Sequence[FrameSender]", *, seconds: float, rate: float) -> None:
+async def pace(
+    senders: "Sequence[FrameSender]",
+    captures: "Sequence[Capture]",
+    *,
+    seconds: float,
+    rate: float,
+) -> None:
     """
-    Send ``rate`` frames a second of each, in turn, for a time, on a thread of its own.
+    Send ``rate`` frames a second of each, in turn, for a time, on a thread of its own, which reads
+    for the captures too.
 
     :raises RuntimeError: when the kernel did not take all of them.
     """
@@ -20,7 +27,7 @@ async def pace(senders: "Sequence[FrameSender]", *, seconds: float, rate: float)
     refused = sum(sender.refused for sender in senders)
     running = Pace()
     try:
-        await asyncio.to_thread(running.run, senders, seconds=seconds, rate=rate)
+        await asyncio.to_thread(running.run, senders, seconds=seconds, rate=rate, captures=captures)
     finally:
         running.stop()
     if refused := sum(sender.refused for sender in senders) - refused:

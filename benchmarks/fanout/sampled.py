@@ -167,7 +167,8 @@ class SampledReceiver:
         self.continuity = Continuity(senders, _transport_cc_id(peer))
         self._peer, self._server = peer, path[1]
         self._publishers = {ssrc: publisher for publisher, ssrc in streams.items()}
-        self._capture = Capture(peer.socket)
+        self.capture = Capture(peer.socket)
+        """To be read by whoever sends; besides, now and then, by :meth:`read`."""
 
     def check(self) -> None:
         """
@@ -176,20 +177,20 @@ class SampledReceiver:
         :raises WrongPacket: for the first one that is not right.
         """
         assert self._peer.core.srtp is not None
-        for data, at_ns in self._capture.take():
+        for data, at_ns in self.capture.take():
             packet = self._peer.core.srtp.unprotect(data)
             if packet is None:
                 raise WrongPacket(f"a packet does not authenticate: {data[:12].hex()}")
             self.continuity.take(parse_packet(packet), at_ns)
 
     def read(self) -> None:
-        """Take what is there."""
-        for data in self._capture.read():
+        """Take what is there, and let the client have what is no media."""
+        for data in self.capture.read():
             self._peer.receive(data, self._server)
 
     def arrivals(self) -> "tuple[dict[int, int], array[int]]":
         """Return what came since the last time: packets of each publisher, and when, in us."""
-        packets, arrivals_us = self._capture.arrivals()
+        packets, arrivals_us = self.capture.arrivals()
         found = self._publishers
         return {found[s]: count for s, count in packets.items() if s in found}, arrivals_us
 

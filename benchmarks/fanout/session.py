@@ -30,7 +30,6 @@ from router.srtp import AEAD_AES_128_GCM, AES128_CM_HMAC_SHA1_80, SrtpProfile
 
 from .drop import drop_media
 from .pace import pace
-from .quiet import INTERVAL, QuietReader
 from .sampled import Continuity, SampledReceiver
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ SETUP_VIDEO = VideoSettings(bitrate_bps=8_000, frames_per_second=2)
 SETUP_SECONDS = 120.0
 PAUSE_SECONDS = 0.5
 DRAIN_SECONDS = 0.05
+ENGINE_TICK_US = 20_000
 FEEDBACK_INTERVAL = 0.1
 _FORWARDED = 'parlour_rtp_packets_total{direction="outbound"}'
 _PROFILES = {"gcm": AEAD_AES_128_GCM, "cm": AES128_CM_HMAC_SHA1_80}
@@ -67,6 +67,7 @@ class Audience:
 
     def report(self) -> None:
         """Report for all of them what the sampled one received."""
+        self.sampled.read()
         packets, arrivals_us = self.sampled.arrivals()
         for receiver in self.dropped if arrivals_us else ():
             receiver.report(packets, arrivals_us)
@@ -112,12 +113,17 @@ class FanoutSession:
 
         connector = aiohttp.TCPConnector(limit=0)  # each subscriber holds one
         async with aiohttp.ClientSession(connector=connector) as http:
-            with Engine(tick_us=round(INTERVAL * 1e6)) as engine:
+            with Engine(tick_us=ENGINE_TICK_US) as engine:
                 set_up = _SetUp(server, link, suite, http, EngineHost(engine))
                 try:
-                    yield cls(
+                    session = cls(
                         server, http, *await set_up.run(rooms, publishers, subscribers, progress)
                     )
+                    reporting = asyncio.create_task(session.keep_reporting())
+                    try:
+                        yield session
+                    finally:
+                        reporting.cancel()
                 finally:
                     await set_up.close()
 
@@ -130,13 +136,10 @@ class FanoutSession:
         """Send for a time and return what it cost; all that was sent has to arrive."""
         before, spent = await self._forwarded(), cpu_time(self._server.pid)
         generator = time.process_time_ns()
-        feedback = asyncio.create_task(self._feed_back())
         senders = [publisher.sender for publisher in self._publishers]
-        try:
-            await pace(senders, seconds=seconds, rate=rate)
-            await asyncio.sleep(DRAIN_SECONDS)
-        finally:
-            feedback.cancel()
+        captures = [audience.sampled.capture for audience in self._audiences]
+        await pace(senders, captures, seconds=seconds, rate=rate)
+        await asyncio.sleep(DRAIN_SECONDS)
         generator = time.process_time_ns() - generator
         used = cpu_time(self._server.pid).since(spent)
         forwarded = await self._forwarded() - before
@@ -151,7 +154,8 @@ class FanoutSession:
     async def _forwarded(self) -> int:
         return int((await self._server.metrics(self._http))[_FORWARDED])
 
-    async def _feed_back(self) -> None:
+    async def keep_reporting(self) -> None:
+        """Report again and again, until cancelled."""
         while True:
             await asyncio.sleep(FEEDBACK_INTERVAL)
             self._report()
@@ -186,7 +190,6 @@ class _SetUp:
         self._server, self._link, self._suite = server, link, suite
         self._http, self._media = http, media
         self._peers: list[EnginePeer] = []
-        self._reader: QuietReader | None = None
         self._subscribers: list[RspClient] = []
         self._rng = random.Random(1)
         self._certificate = make_certificate(self._rng)
@@ -247,11 +250,9 @@ class _SetUp:
 
     def _audiences(self, joined: list[_Joined]) -> list[Audience]:
         audiences = []
-        self._reader = QuietReader()
         for room in joined:
             first = room.receivers[0]
             sampled = SampledReceiver(first, room.senders, room.streams[0])
-            self._reader.add(first.socket, sampled.read)
             for peer in room.receivers:
                 peer.hand_over(reads=peer is not first)
             dropped = [
@@ -263,8 +264,6 @@ class _SetUp:
 
     async def close(self) -> None:
         """Let everybody go."""
-        if self._reader is not None:
-            self._reader.close()
         for peer in self._peers:
             peer.close(silently=True)
         for client in self._subscribers:

@@ -182,9 +182,7 @@ class EnginePeer(Peer):
 
         :returns: How many key frames were asked for so far.
         """
-        engine, stream = self._media.engine, self.outbound[ssrc]
-        engine.assume_sent(stream, packets, timestamp)
-        return engine.outbound(stream).key_frame_requests
+        return self._media.engine.assume_sent(self.outbound[ssrc], packets, timestamp)
 
     def assume_received(
         self, packets: Mapping[int, int], first: int, arrivals_us: "array[int]"

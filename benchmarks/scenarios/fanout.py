@@ -36,6 +36,10 @@ from benchmarks.processes import kept_off
 from benchmarks.report import Progress, Result, quantile
 from benchmarks.server import add_pin_argument, last_processors, media_cpus, running_server
 
+FRAMES_FORWARDED = 50_000
+"""A second, of ten packets each, where nothing else is asked for."""
+MOST_FRAMES = 250
+
 NAME = "fanout"
 HELP = "CPU time per forwarded packet of the whole server, and its ratio to this machine's limit"
 
@@ -50,7 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rooms", type=int, default=1, metavar="R", help="of one load each")
     parser.add_argument("--subscribers", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--publishers", type=int, metavar="P", help="default 500 / N, 1 to 20")
-    parser.add_argument("--frames-per-second", type=float, default=100, help="of each publisher")
+    parser.add_argument(
+        "--frames-per-second",
+        type=float,
+        metavar="F",
+        help="of each publisher; default as many as make half a million packets, at most 250",
+    )
     parser.add_argument("--suite", choices=("gcm", "cm"), default="gcm", help="SRTP profile")
     parser.add_argument(
         "--nic",
@@ -84,6 +93,9 @@ def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
 
 async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
     publishers = arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
+    rate = arguments.frames_per_second or min(
+        FRAMES_FORWARDED / (arguments.rooms * publishers * arguments.subscribers), MOST_FRAMES
+    )
     processors = last_processors(arguments.media_threads) if arguments.pin else ()
     plane, process, generator, limits = [], [], [], []
     progress.say("starting the server")
@@ -119,7 +131,6 @@ async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress
                 )
             )
         stack.enter_context(kept_off(processors))
-        rate = arguments.frames_per_second
         await session.run(0.5, rate)
         session.forget()
         if reference is not None:

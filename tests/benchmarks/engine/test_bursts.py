@@ -162,6 +162,20 @@ def test_frames_that_come_due_within_a_millisecond_go_together(
     assert sender.frames > 3 * sleeps
 
 
+def test_whoever_sends_frames_reads_what_comes_meanwhile(
+    sending: socket.socket, sink: socket.socket
+) -> None:
+    capture = Capture(sink)
+    sender = make_sender(sending, sink)
+    sending.send(STUN)
+    Pace().run([sender], seconds=0.3, rate=40, captures=[capture])
+    # Nobody else has looked; what came since the thread did so last is left for the next time.
+    taken = len(capture.take())
+    assert 5 <= taken <= sender.packets
+    assert capture.read() == [STUN]
+    assert taken + len(capture.take()) == sender.packets
+
+
 def test_a_pace_can_be_stopped(sending: socket.socket, sink: socket.socket) -> None:
     pace = Pace()
     sender = make_sender(sending, sink)

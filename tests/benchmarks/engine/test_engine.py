@@ -197,8 +197,8 @@ def test_sender_reports_tell_of_what_was_sent(engine: Engine) -> None:
 def test_sender_reports_tell_of_what_was_sent_in_place_of_a_paused_stream(engine: Engine) -> None:
     server = Server(engine)
     stream = add_video(server, VideoPattern(bitrate_bps=0))
-    engine.assume_sent(stream, 1_000, 0xFFFFFFFF)
-    engine.assume_sent(stream, 234, 0xFFFFFF00)
+    assert engine.assume_sent(stream, 1_000, 0xFFFFFFFF) == 0
+    assert engine.assume_sent(stream, 234, 0xFFFFFF00) == 0
 
     def reports() -> list[SenderReport]:
         sent = [parse_sender_report(p) for p in server.rtcp if p.packet_type == PacketType.SR]
@@ -212,6 +212,8 @@ def test_sender_reports_tell_of_what_was_sent_in_place_of_a_paused_stream(engine
     server.send_rtcp(nack.to_packet())
     server.receive_until(lambda: engine.outbound(stream).nacked == 3)
     assert engine.outbound(stream).retransmitted == 0
+    server.send_rtcp(PictureLossIndication(sender_ssrc=1, media_ssrc=SSRC).to_packet())
+    server.receive_until(lambda: engine.assume_sent(stream, 0, 0xFFFFFF00) == 1)
     with pytest.raises(KeyError):
         engine.assume_sent(stream + 1, 1, 0)
     server.close()
