@@ -47,7 +47,6 @@ cdef enum:
     REST_US = 400               # a sleep at least: waking costs more than many packets
     BUSY_REST_US = 1000         # with three tenths of the time to do, until it is a fifth
     BUSY_WINDOW_US = 50000      # over about that long
-    SOUND_WAITS_US = 2000       # at most, for other sound to go with
 
 
 cdef void _enqueue(engine_state *e, const connection *c, const net_message *m) noexcept nogil:
@@ -154,12 +153,6 @@ cdef void _drain(engine_state *e, int64_t now_us) noexcept nogil:
             _send_due(e, net_monotonic_us())    # not all of them in one burst behind
 
 
-cdef inline int64_t _sound_us(const engine_state *e) noexcept nogil:
-    """Return when sound has to go at last, if nothing else gives a reason to look sooner."""
-    cdef int64_t due_us = deadlines_next(&e.sending[False])
-    return NEVER_US if due_us == NEVER_US else due_us + SOUND_WAITS_US
-
-
 cdef int64_t _round(engine_state *e) noexcept nogil:
     """Do what is due; return when the next round is."""
     cdef int64_t now_us = net_monotonic_us()
@@ -170,9 +163,7 @@ cdef int64_t _round(engine_state *e) noexcept nogil:
     now_us = net_monotonic_us()
     while deadlines_next(&e.control) <= now_us:
         control_timer(e, &e.connections[e.control.heap[0]], now_us)
-    return min(
-        e.drain_us, deadlines_next(&e.control), deadlines_next(&e.sending[True]), _sound_us(e)
-    )
+    return min(e.drain_us, deadlines_next(&e.sending[True]))
 
 
 cdef void engine_run(engine_state *e, pthread_mutex_t *lock) noexcept nogil:

@@ -118,7 +118,7 @@ def test_audio_says_its_level_and_comes_every_20_ms(engine: Engine) -> None:
 
 
 def test_sound_goes_out_with_other_sound() -> None:
-    with Engine(tick_us=100_000) as engine:
+    with Engine() as engine:
         server = Server(engine)
         for stream in range(20):
             engine.add_outbound(
