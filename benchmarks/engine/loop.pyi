@@ -23,8 +23,8 @@ class Engine:
     Use it as a context manager. All methods may be called from any thread.
 
     :param tick_us: How long datagrams may wait in their sockets, in microseconds; the kernel has
-        noted when each one came. Sound and RTCP that is due wait as long for whatever else wakes the
-        thread.
+        noted when each one came. Sound and RTCP that is due wait as long for whatever else wakes
+        the thread.
     """
 
     def __new__(cls, *, tick_us: int = 4000, seed: int = 1) -> Self: ...

@@ -124,7 +124,12 @@ def steps() -> list[Step]:
             ("threads", "--runs", "6", "--seconds", "1"),
             (
                 Figure("two planes against one, many rooms", ("ratio", "many rooms")),
+                Figure("at the same load of each plane", ("ratio_at_load_of_each", "many rooms")),
                 Figure("two planes against one, one large room", ("ratio", "one large room")),
+                Figure(
+                    "at the same load of each plane, one large room",
+                    ("ratio_at_load_of_each", "one large room"),
+                ),
             ),
         ),
         Step(

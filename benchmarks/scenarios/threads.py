@@ -1,11 +1,13 @@
 """
 What a second plane thread costs: CPU time of the plane for each packet, with two threads and one.
 
-Two servers, one with each number of threads, run the same load in turns: many rooms, which the
-threads share out; and one large room, whose subscribers are spread over the threads. The ratio says
-what crossing between threads costs, and what the scheduler makes of more of them; with --pin it
-moves none. It says nothing about how much two threads carry: on a machine with two processors the
-load generator needs one of them.
+Two servers, one with each number of threads, run in turns: many rooms, which the threads share out;
+and one large room, whose subscribers are spread over the threads. There are two ratios. At the same
+load each of two threads has half of what one has, is awake less often when something comes, and so
+gets fewer packets at a time, as any thread does that has less to do. At the same load of each
+thread, for which the one also runs at half the rate, the ratio says what crossing between threads
+costs, and what the scheduler makes of more of them; with --pin it moves none. Neither says how much
+two threads carry: on a machine with two processors the load generator needs one of them.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import statistics
 from contextlib import AsyncExitStack
 
 from benchmarks.crowd.crowd import OPEN_TO_ONE_ADDRESS
+from benchmarks.engine import AudioPattern
 from benchmarks.report import Progress, Result, summary
 from benchmarks.rooms.load import AUDIO, add_room_arguments, figures, steady_video
 from benchmarks.rooms.session import Measured, RoomPlan, RoomsSession
@@ -23,6 +26,7 @@ NAME = "threads"
 HELP = "CPU time per packet of two plane threads against one, many rooms and one large room"
 
 THREADS = (1, 2)
+HALF, ONE, TWO = SIDES = ("one thread, half the load", "one thread", "two threads")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +48,7 @@ def run(arguments: argparse.Namespace) -> Result:
 
 async def _run(arguments: argparse.Namespace) -> Result:
     progress = Progress(NAME)
-    found: dict[str, dict[int, list[Measured]]] = {}
+    found: dict[str, dict[str, list[Measured]]] = {}
     kinds = {
         "many rooms": (
             RoomPlan(publishers=arguments.publishers, subscribers=arguments.subscribers),
@@ -55,9 +59,14 @@ async def _run(arguments: argparse.Namespace) -> Result:
             ["large"],
         ),
     }
-    video = steady_video(arguments.frames_per_second, arguments.frame_packets)
+    rate, packets = arguments.frames_per_second, arguments.frame_packets
+    whole = steady_video(rate, packets), AUDIO
+    half = (
+        steady_video(rate / 2, packets),
+        AudioPattern(bitrate_bps=AUDIO.bitrate_bps // 2, frame_interval=2 * AUDIO.frame_interval),
+    )
     for kind, (plan, names) in kinds.items():
-        found[kind] = {threads: [] for threads in THREADS}
+        found[kind] = {side: [] for side in SIDES}
         async with AsyncExitStack() as stack:
             sessions = {}
             for threads in THREADS:
@@ -74,35 +83,44 @@ async def _run(arguments: argparse.Namespace) -> Result:
                         server, plan, names=names, progress=progress, suite=arguments.suite
                     )
                 )
-                await sessions[threads].warm_up(video, AUDIO, progress=progress)
+                await sessions[threads].warm_up(*whole, progress=progress)
             for number in range(arguments.runs):
                 progress.say(f"{kind}: run {number + 1} of {arguments.runs}")
-                for threads in THREADS if number % 2 else reversed(THREADS):
-                    one = await sessions[threads].measure(video, AUDIO, arguments.seconds)
-                    found[kind][threads].append(one)
+                for side in SIDES if number % 2 else reversed(SIDES):
+                    one = await sessions[2 if side == TWO else 1].measure(
+                        *(half if side == HALF else whole), arguments.seconds
+                    )
+                    found[kind][side].append(one)
     progress.clear()
     return _result(found, arguments)
 
 
-def _result(found: dict[str, dict[int, list[Measured]]], arguments: argparse.Namespace) -> Result:
+def _result(found: dict[str, dict[str, list[Measured]]], arguments: argparse.Namespace) -> Result:
     ratios = {
-        kind: [two.plane_ns / one.plane_ns for one, two in zip(runs[1], runs[2], strict=True)]
-        for kind, runs in found.items()
+        against: {
+            kind: [
+                two.plane_ns / one.plane_ns
+                for one, two in zip(runs[against], runs[TWO], strict=True)
+            ]
+            for kind, runs in found.items()
+        }
+        for against in (ONE, HALF)
     }
     every = [one for runs in found.values() for side in runs.values() for one in side]
     return Result(
         scenario=NAME,
-        columns=("plane threads", "ns, one", "ns, two", "ratio", "min", "max", "loss %"),
+        columns=("plane CPU", "ns, one", "ns, two", "ratio", "min", "max", "loss %"),
         rows=[
             (
-                kind,
-                *(statistics.median(one.plane_ns for one in runs[t]) for t in THREADS),
-                statistics.median(ratios[kind]),
-                min(ratios[kind]),
-                max(ratios[kind]),
-                100 * max(one.loss for side in runs.values() for one in side),
+                f"{kind}, same load{'' if against == ONE else ' of each thread'}",
+                *(statistics.median(one.plane_ns for one in runs[side]) for side in (against, TWO)),
+                statistics.median(ratios[against][kind]),
+                min(ratios[against][kind]),
+                max(ratios[against][kind]),
+                100 * max(one.loss for side in (against, TWO) for one in runs[side]),
             )
             for kind, runs in found.items()
+            for against in (ONE, HALF)
         ],
         figures={
             "rooms": arguments.rooms,
@@ -110,17 +128,23 @@ def _result(found: dict[str, dict[int, list[Measured]]], arguments: argparse.Nam
             "frames_per_second": arguments.frames_per_second,
             "suite": arguments.suite,
             "pinned": arguments.pin,
-            "ratio": {kind: statistics.median(values) for kind, values in ratios.items()},
-            "ratios": {kind: summary(values) for kind, values in ratios.items()},
+            "ratio": {kind: statistics.median(values) for kind, values in ratios[ONE].items()},
+            "ratios": {kind: summary(values) for kind, values in ratios[ONE].items()},
+            "ratio_at_load_of_each": {
+                kind: statistics.median(values) for kind, values in ratios[HALF].items()
+            },
+            "ratios_at_load_of_each": {
+                kind: summary(values) for kind, values in ratios[HALF].items()
+            },
             "runs": {
-                kind: {str(t): [figures(one) for one in runs[t]] for t in THREADS}
+                kind: {side: [figures(one) for one in runs[side]] for side in SIDES}
                 for kind, runs in found.items()
             },
         },
         samples={
-            f"{kind}, {threads}": [one.plane_ns for one in runs[threads]]
+            f"{kind}, {side}": [one.plane_ns for one in runs[side]]
             for kind, runs in found.items()
-            for threads in THREADS
+            for side in SIDES
         },
         unit="ns of plane CPU time per forwarded packet",
         notes=tuple(dict.fromkeys(text for one in every for text in one.complaints())),

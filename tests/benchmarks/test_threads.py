@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from benchmarks.scenarios.threads import SIDES
+
 
 def test_both_numbers_of_threads_forward_everything(tmp_path: Path) -> None:
     path = tmp_path / "threads.json"
@@ -15,8 +19,11 @@ def test_both_numbers_of_threads_forward_everything(tmp_path: Path) -> None:
     result = json.loads(path.read_text())
     assert set(result["ratio"]) == {"many rooms", "one large room"}
     for kind, sides in result["runs"].items():
-        (one,), (two,) = sides["1"], sides["2"]
-        for found in (one, two):
+        (half,), (one,), (two,) = (sides[side] for side in SIDES)
+        for found in (half, one, two):
             assert found["received"] == found["expected"] > 0
+        assert half["expected"] < 0.9 * one["expected"]
         ratio = two["ns_per_forwarded_packet"] / one["ns_per_forwarded_packet"]
-        assert abs(result["ratio"][kind] - ratio) < 1e-9
+        assert result["ratio"][kind] == pytest.approx(ratio)
+        ratio = two["ns_per_forwarded_packet"] / half["ns_per_forwarded_packet"]
+        assert result["ratio_at_load_of_each"][kind] == pytest.approx(ratio)
