@@ -34,7 +34,7 @@ from benchmarks.engine.state cimport (
     queued,
     udp_socket,
 )
-from router._fastpath.deadlines cimport NEVER_US, deadlines_next
+from router._fastpath.deadlines cimport deadlines_next
 from router._fastpath.wire cimport load16, load32
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -124,6 +124,8 @@ class FanoutSession:
                         yield session
                     finally:
                         reporting.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await reporting  # raises what ended it, if something did
                 finally:
                     await set_up.close()
 
