@@ -35,6 +35,7 @@ from benchmarks.network import Link, loopback_link, veth_link
 from benchmarks.processes import kept_off
 from benchmarks.report import Progress, Result, quantile
 from benchmarks.server import add_pin_argument, last_processors, media_cpus, running_server
+from signaling.rest.room_parameters import GROUP_PARTICIPANTS_MAX, LARGE_ROOM_TRACKS_MAX
 
 FRAMES_FORWARDED = 50_000
 """A second, of ten packets each, where nothing else is asked for."""
@@ -76,9 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Result:
     """Measure."""
+    publishers, subscribers = _publishers(arguments), arguments.subscribers
+    if publishers + subscribers > GROUP_PARTICIPANTS_MAX and publishers > LARGE_ROOM_TRACKS_MAX:
+        raise SystemExit(
+            f"fanout: a room for more than {GROUP_PARTICIPANTS_MAX} has {LARGE_ROOM_TRACKS_MAX} "
+            f"tracks; {publishers} publishers and {subscribers} subscribers need several --rooms"
+        )
     progress = Progress(NAME)
     with _link(arguments, progress) as link:
         return asyncio.run(_measure(arguments, link, progress))
+
+
+def _publishers(arguments: argparse.Namespace) -> int:
+    """Of each room."""
+    return arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
 
 
 @contextmanager
@@ -92,7 +104,7 @@ def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
 
 
 async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
-    publishers = arguments.publishers or max(1, min(20, 500 // arguments.subscribers))
+    publishers = _publishers(arguments)
     rate = arguments.frames_per_second or min(
         FRAMES_FORWARDED / (arguments.rooms * publishers * arguments.subscribers), MOST_FRAMES
     )

@@ -48,6 +48,14 @@ def check_run(result: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> di
     return found
 
 
+def test_more_publishers_than_a_room_has_tracks_are_refused_at_once() -> None:
+    command = [*COMMAND[:-2], "--publishers", "17", "--subscribers", "34"]
+    ended = subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "16 tracks" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize(("suite", "nic"), [("gcm", "segmenting"), ("cm", "software")])
 def test_a_short_run(tmp_path: Path, suite: str, nic: str) -> None:
     found = check_run(tmp_path / "fanout.json", "--suite", suite, "--nic", nic)
