@@ -105,9 +105,10 @@ def _link(arguments: argparse.Namespace, progress: Progress) -> Iterator[Link]:
 
 async def _measure(arguments: argparse.Namespace, link: Link, progress: Progress) -> Result:
     publishers = _publishers(arguments)
-    rate = arguments.frames_per_second or min(
-        FRAMES_FORWARDED / (arguments.rooms * publishers * arguments.subscribers), MOST_FRAMES
-    )
+    rate = arguments.frames_per_second
+    if rate is None:
+        forwarded_to = arguments.rooms * publishers * arguments.subscribers
+        rate = min(FRAMES_FORWARDED / forwarded_to, MOST_FRAMES)
     processors = last_processors(arguments.media_threads) if arguments.pin else ()
     plane, process, generator, limits = [], [], [], []
     progress.say("starting the server")
