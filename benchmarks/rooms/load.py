@@ -64,6 +64,7 @@ def figures(found: Measured) -> dict[str, Any]:
         "ns_per_forwarded_packet": found.plane_ns,
         "process_ns_per_forwarded_packet": found.process_ns,
         "generator_ns_per_packet": found.generator_ns_per_packet,
+        "generator_share": found.generator_share,
         "plane_processors": found.plane_load,
         "complaints": found.complaints(),
     }

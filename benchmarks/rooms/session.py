@@ -125,6 +125,11 @@ class Measured:
         return self.generator_ns / max(1, self.totals.received + self.totals.sent)
 
     @property
+    def generator_share(self) -> float:
+        """What the generator spent on a packet, of what the plane did."""
+        return self.generator_ns_per_packet / max(1, self.plane_ns)
+
+    @property
     def plane_load(self) -> float:
         """Processors that the plane threads kept busy."""
         return self.cpu.plane / 1e9 / self.seconds

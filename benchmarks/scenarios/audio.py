@@ -98,6 +98,7 @@ def _result(sound: list[Measured], video: list[Measured], arguments: argparse.Na
             "ns_per_forwarded_packet": statistics.median(samples["audio"]),
             "video_ns_per_forwarded_packet": statistics.median(samples["video"]),
             "ratio_to_video": statistics.median(ratios),
+            "generator_share": statistics.median(found.generator_share for found in sound),
             "ratios": summary(ratios),
             "audio": [figures(found) for found in sound],
             "video": [figures(found) for found in video],

@@ -10,7 +10,8 @@ card would see, and over loopback differences between servers look smaller than 
 janus: the distribution's package, or another build (--janus-binary).
 whip: any server with WHIP and WHEP endpoints that runs on this machine.
 mediasoup: a worker (--mediasoup-worker, or MEDIASOUP_WORKER_BIN) and the Node library of its
-version; without a worker, Parlour's figures against published ones.
+version; without a worker, Parlour's figures against published ones. At which load these were taken
+is not known; with one publisher a server mostly wakes up, so there are more by default.
 """
 
 import argparse
@@ -34,6 +35,9 @@ _MEDIASOUP_NOTE = (
     "The figure of mediasoup is from another run: 3.14 on this class of machine over loopback, "
     "1150-byte VP8, AES-GCM 2.8 us, AES-CM 3.3 to 4.0 us (the lower one is shown)."
 )
+DEFAULT_LOAD = (1, 50)
+"""Publishers and subscribers where nothing is said."""
+DEFAULT_LOAD_BESIDE_PUBLISHED = (4, 100)
 TURN_SECONDS = 2.0
 LOSS_WORTH_A_NOTE = 0.001
 
@@ -41,8 +45,12 @@ LOSS_WORTH_A_NOTE = 0.001
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--peer", choices=tuple(PEERS), default=janus.NAME)
-    parser.add_argument("--subscribers", type=int, default=50, metavar="N", help="default 50")
-    parser.add_argument("--publishers", type=int, default=1, metavar="P", help="default 1")
+    parser.add_argument(
+        "--subscribers", type=int, metavar="N", help="default 50; beside published figures 100"
+    )
+    parser.add_argument(
+        "--publishers", type=int, metavar="P", help="default 1; beside published figures 4"
+    )
     parser.add_argument(
         "--bitrate", type=int, default=3_000_000, metavar="BPS", help="of each publisher"
     )
@@ -62,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> Result:
     """Measure."""
+    publishers, subscribers = (
+        DEFAULT_LOAD_BESIDE_PUBLISHED if _is_published(arguments) else DEFAULT_LOAD
+    )
+    if arguments.publishers is None:
+        arguments.publishers = publishers
+    if arguments.subscribers is None:
+        arguments.subscribers = subscribers
     progress = Progress(NAME)
     # A server that somebody else runs cannot be reached from a namespace of our own.
     link = loopback_link()

@@ -19,3 +19,5 @@ def test_each_packet_reaches_everybody_else(tmp_path: Path) -> None:
     assert video["received"] == video["expected"] >= 0.5 * 0.5 * 100 * 3
     ratio = sound["ns_per_forwarded_packet"] / video["ns_per_forwarded_packet"]
     assert abs(result["ratio_to_video"] - ratio) < 1e-9
+    share = sound["generator_ns_per_packet"] / sound["ns_per_forwarded_packet"]
+    assert abs(result["generator_share"] - share) < 1e-9

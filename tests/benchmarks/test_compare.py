@@ -76,6 +76,7 @@ async def test_the_figures_of_mediasoup_are_said_to_be_from_another_run(
     monkeypatch.delenv(WORKER_VARIABLE, raising=False)
     found = await compare(tmp_path / "mediasoup.json", ["--peer", "mediasoup"])
     check_side(found, "parlour", "SRTP_AEAD_AES_128_GCM")
+    assert found["publishers"] == 4
     assert found["peer_measured"] is False
     assert found["ns_per_forwarded_packet"]["mediasoup"] == 2800
     assert any("another run" in note for note in found["notes"])

@@ -39,7 +39,11 @@ def check_run(result: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> di
     assert found["loss"] == 0
     assert 0 < found["ns_per_forwarded_packet"] <= found["process_ns_per_forwarded_packet"]
     assert found["forwarded_packets_per_cpu_second"] > 0
-    assert found["generator_ns_per_forwarded_packet"] > 0
+    generator_ns = found["generator_ns_per_forwarded_packet"]
+    assert generator_ns > 0
+    assert found["generator_share"] == pytest.approx(
+        generator_ns / found["ns_per_forwarded_packet"]
+    )
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
     if found["limit_ns_per_forwarded_packet"] is not None:
         ratio = found["ns_per_forwarded_packet"] / found["limit_ns_per_forwarded_packet"]
