@@ -8,6 +8,8 @@ from aiohttp import web
 from signaling.auth.access_token import mint_access_token
 from signaling.auth.account import Account
 from signaling.errors import ApiError, ErrorCode, TokenError
+from signaling.rest.body import read_body
+from signaling.rest.message import BodyTooLarge, BodyTooSlow
 
 BODY_MAX_BYTES = 16 * 1024
 _FRESH = {"Cache-Control": "no-store"}
@@ -39,11 +41,11 @@ async def _read(request: web.Request) -> tuple[str, str | None]:
     if request.content_type != "application/json":
         # A foreign page can post a form without being asked for leave, but not JSON.
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "the content type must be application/json")
-    body = await request.content.read(BODY_MAX_BYTES)
-    while not request.content.at_eof() and len(body) < BODY_MAX_BYTES:
-        body += await request.content.read(BODY_MAX_BYTES - len(body))
     try:
-        members = json.loads(body)
+        members = json.loads(await read_body(request, most=BODY_MAX_BYTES))
+    except (BodyTooLarge, BodyTooSlow):
+        message = "the body is too large, or did not come"
+        raise ApiError.of(ErrorCode.INVALID_PARAMETER, message) from None
     except (ValueError, RecursionError):
         raise ApiError.of(ErrorCode.INVALID_PARAMETER, "the body is not JSON") from None
     if not isinstance(members, dict):

@@ -16,7 +16,8 @@ async def read_body(request: web.Request, *, most: int) -> bytes:
 
     :param most: Bytes.
     :raises BodyTooLarge: as soon as it is known.
-    :raises BodyTooSlow: when it has not all come in :data:`BODY_TIMEOUT`.
+    :raises BodyTooSlow: when it has not all come in :data:`BODY_TIMEOUT`, or will not, as the
+        client is gone.
     """
     if (request.content_length or 0) > most:
         raise BodyTooLarge
@@ -27,7 +28,7 @@ async def read_body(request: web.Request, *, most: int) -> bytes:
                 body += chunk
                 if len(body) > most:
                     raise BodyTooLarge
-    except TimeoutError:
+    except (TimeoutError, ConnectionError):
         raise BodyTooSlow from None
     return bytes(body)
 

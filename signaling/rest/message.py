@@ -18,7 +18,7 @@ class BodyTooLarge(Exception):
 
 
 class BodyTooSlow(Exception):
-    """The body did not arrive in time."""
+    """The body did not arrive in time, or the client went before it had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

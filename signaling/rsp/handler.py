@@ -43,7 +43,7 @@ class SignalingHandler:
         self.sessions: dict[str, RspLink] = {}
         """The sessions that can be resumed, by id."""
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until it is closed."""
         websocket = web.WebSocketResponse(
             # The peer's close code has to be echoed, which aiohttp's own closing does not do: it
@@ -53,7 +53,11 @@ class SignalingHandler:
             max_msg_size=MESSAGE_MAX_BYTES,
             timeout=CLOSE_TIMEOUT,
         )
-        await websocket.prepare(request)
+        try:
+            await websocket.prepare(request)
+        except ConnectionError:
+            # The client is gone, and nobody reads any answer.
+            return web.Response(status=400)
         socket = _Socket(
             websocket, request.transport, self._service, self._tokens, self.sessions, self._rng
         )

@@ -1,8 +1,10 @@
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import socket
+import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from signaling.auth.access_token import mint_access_token
 from signaling.edge import ClientFinder, ConnectionGate
@@ -192,11 +195,8 @@ def test_gate_counts_what_is_open() -> None:
     assert len(gate) == 0
 
 
-@pytest.mark.parametrize("path", ["/v1/Rooms", "/whip/r"])
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.setattr(body, "BODY_TIMEOUT", 0.2)
+def beginning(path: str) -> bytes:
+    """Return a request that is good as far as it goes, without most of its body."""
     token = mint_access_token(
         account_sid=ACCOUNT.account_sid,
         key_sid=ACCOUNT.api_key_sid,
@@ -210,17 +210,49 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         if path.startswith("/v1")
         else (f"Bearer {token}", "application/sdp")
     )
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: 100\r\n\r\nUnique"
+    )
+    return head.encode()
+
+
+@pytest.mark.parametrize("path", ["/v1/Rooms", "/whip/r"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(body, "BODY_TIMEOUT", 0.2)
     async with running(tmp_path) as (server, _), asyncio.timeout(DEADLINE):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n"
-            f"Content-Type: {kind}\r\nContent-Length: 100\r\n\r\nUnique"
-        )
-        writer.write(head.encode())
+        writer.write(beginning(path))
         assert b" 408 " in await reader.readline()
         answer = (await reader.read()).decode()
         assert "connection: close" in answer.lower()
         writer.close()
+
+
+UPGRADE = (
+    b"GET /signaling HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("path", ["/v1/Rooms", "/whip/r", "/signaling"])
+async def test_who_leaves_before_the_answer_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with capture_logs() as logs:
+        async with running(tmp_path) as (server, _):
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", server.http_port)) as client:
+                    client.send(UPGRADE if path == "/signaling" else beginning(path))
+                    if path != "/signaling":
+                        await asyncio.sleep(0.02)  # so that the server waits for the rest
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            async with aiohttp.ClientSession() as http:
+                await ask(http, f"http://127.0.0.1:{server.http_port}/livez", key=None)
+    assert [line for line in logs if line["log_level"] == "error"] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_who_sends_no_whole_request_is_cut_off(
