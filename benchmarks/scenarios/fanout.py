@@ -39,8 +39,8 @@ from signaling.rest.room_parameters import GROUP_PARTICIPANTS_MAX, LARGE_ROOM_TR
 
 FRAMES_FORWARDED = {"segmenting": 50_000, "software": 30_000}
 """
-A second, of ten packets each, where nothing else is asked for: about half of what a processor does,
-by who splits runs.
+A second, of ten packets each, where nothing else is asked for: less than half of what a processor
+does, by who splits runs.
 """
 MOST_FRAMES = 250
 

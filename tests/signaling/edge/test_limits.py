@@ -195,6 +195,13 @@ def test_gate_counts_what_is_open() -> None:
     assert len(gate) == 0
 
 
+MEDIA_TYPES = {
+    "/v1/Rooms": "application/x-www-form-urlencoded",
+    "/whip/r": "application/sdp",
+    "/dev/token": "application/json",
+}
+
+
 def beginning(path: str) -> bytes:
     """Return a request that is good as far as it goes, without most of its body."""
     token = mint_access_token(
@@ -205,14 +212,10 @@ def beginning(path: str) -> bytes:
         room=None,
         now=datetime.now(UTC),
     )
-    authorization, kind = (
-        (basic(KEY)["Authorization"], "application/x-www-form-urlencoded")
-        if path.startswith("/v1")
-        else (f"Bearer {token}", "application/sdp")
-    )
+    authorization = basic(KEY)["Authorization"] if path.startswith("/v1") else f"Bearer {token}"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n"
-        f"Content-Type: {kind}\r\nContent-Length: 100\r\n\r\nUnique"
+        f"Content-Type: {MEDIA_TYPES[path]}\r\nContent-Length: 100\r\n\r\nUnique"
     )
     return head.encode()
 
@@ -237,12 +240,12 @@ UPGRADE = (
 )
 
 
-@pytest.mark.parametrize("path", ["/v1/Rooms", "/whip/r", "/signaling"])
+@pytest.mark.parametrize("path", [*MEDIA_TYPES, "/signaling"])
 async def test_who_leaves_before_the_answer_is_no_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     with capture_logs() as logs:
-        async with running(tmp_path) as (server, _):
+        async with running(tmp_path, dev=True) as (server, url):
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", server.http_port)) as client:
                     client.send(UPGRADE if path == "/signaling" else beginning(path))
@@ -250,7 +253,7 @@ async def test_who_leaves_before_the_answer_is_no_failure(
                         await asyncio.sleep(0.02)  # so that the server waits for the rest
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             async with aiohttp.ClientSession() as http:
-                await ask(http, f"http://127.0.0.1:{server.http_port}/livez", key=None)
+                await ask(http, f"{url}/livez", key=None)
     assert [line for line in logs if line["log_level"] == "error"] == []
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
